@@ -1,0 +1,1 @@
+"""RouterEval: the benchmark of LLM routers."""

@@ -1,0 +1,1 @@
+"""What a routing problem is made of: scores, queries, splits, pools, scenarios, and the store that keeps them."""

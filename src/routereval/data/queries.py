@@ -1,0 +1,71 @@
+"""What a router may see of a prompt: its id, its text, its embedding. No scores, by type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routereval.data.texts import take_texts
+from routereval.errors import DataError, MissingDataError
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Queries:
+    """n prompts as a router sees them.
+
+    Parameters
+    ----------
+    ids : n names, each once.
+    embeddings : (n, d) float32, finite; None where there are none.
+    texts : n strings; None where there are none.
+
+    Raises
+    ------
+    DataError : lengths that differ, embeddings that are not finite or not (n, d), an id twice.
+    """
+
+    ids: tuple[str, ...]
+    embeddings: NDArray[np.float32] | None = None
+    texts: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.ids)
+        if len(set(self.ids)) != n:
+            raise DataError(f"{n} prompt ids, only {len(set(self.ids))} of them different; every prompt needs its own")
+        if self.embeddings is not None:
+            if self.embeddings.ndim != 2 or len(self.embeddings) != n:
+                raise DataError(f"embeddings have shape {self.embeddings.shape}; expected ({n}, d) for {n} prompts")
+            if not np.isfinite(self.embeddings).all():
+                rows = np.flatnonzero(~np.isfinite(self.embeddings).all(axis=1))
+                raise DataError(f"{len(rows)} embeddings are not finite (first: prompt {self.ids[rows[0]]!r})")
+        if self.texts is not None and len(self.texts) != n:
+            raise DataError(f"{len(self.texts)} texts for {n} prompts")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        size = "none" if self.embeddings is None else f"{self.embeddings.shape[1]}-d"
+        return f"Queries({len(self)} prompts, embeddings {size}, texts {'yes' if self.texts is not None else 'none'})"
+
+    def take(self, index: NDArray[np.intp]) -> Queries:
+        """The prompts at these positions, in this order."""
+        return Queries(
+            tuple(self.ids[i] for i in index),
+            None if self.embeddings is None else np.ascontiguousarray(self.embeddings[index]),
+            None if self.texts is None else take_texts(self.texts, index),
+        )
+
+    def require_embeddings(self) -> NDArray[np.float32]:
+        """The embeddings (n, d).
+
+        Raises
+        ------
+        MissingDataError : there are none.
+        """
+        if self.embeddings is None:
+            raise MissingDataError("this router needs embeddings and the data have none; give them with the table")
+        return self.embeddings

@@ -1,0 +1,145 @@
+"""One routing problem: a pool of models, prompts to learn on, prompts to be tested on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routereval.data.queries import Queries
+from routereval.data.scores import ScoreMatrix
+from routereval.errors import DataError
+
+STRATEGIES = ("all_strong", "all_weak", "strong_to_weak")
+
+
+@dataclass(frozen=True)
+class CandidatePool:
+    """The models a router chooses from, and how they were picked.
+
+    Raises
+    ------
+    DataError : fewer than two models, or a model twice.
+    """
+
+    model_ids: tuple[str, ...]
+    strategy: str
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.model_ids) < 2:
+            raise DataError(f"a pool of {len(self.model_ids)} models leaves nothing to route; it needs at least 2")
+        if len(set(self.model_ids)) != len(self.model_ids):
+            seen: set[str] = set()
+            twice = sorted({name for name in self.model_ids if name in seen or seen.add(name)})  # type: ignore[func-returns-value]
+            raise DataError(f"{len(twice)} models are in the pool more than once: {', '.join(twice[:5])}")
+
+    def __len__(self) -> int:
+        return len(self.model_ids)
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """Queries with the scores of the pool's models on them: what ``fit`` gets.
+
+    Parameters
+    ----------
+    queries : n of them.
+    scores : n prompts x m models.
+    labels : (n, m) float32, nan where not observed: what to learn instead of the scores, None where it is the scores.
+    """
+
+    queries: Queries
+    scores: ScoreMatrix
+    labels: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        if self.queries.ids != self.scores.prompt_ids:
+            raise DataError(
+                f"{len(self.queries)} queries and {self.scores.shape[0]} rows of scores are not the same prompts"
+            )
+        if self.labels is not None and self.labels.shape != self.scores.shape:
+            raise DataError(f"labels have shape {self.labels.shape}, scores {self.scores.shape}")
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    @property
+    def model_ids(self) -> tuple[str, ...]:
+        """The m models, in the order of the columns."""
+        return self.scores.model_ids
+
+    @property
+    def targets(self) -> NDArray[np.float32]:
+        """What to learn, (n, m) in [0, 1]: the labels where there are any, else the scores; nan where not observed."""
+        return self.scores.dense() if self.labels is None else self.labels
+
+    @property
+    def target_means(self) -> NDArray[np.float64]:
+        """Mean target of each model over its observed prompts, (m,); nan where there is none."""
+        if self.labels is None:
+            return self.scores.model_means
+        return ScoreMatrix.from_dense(
+            self.labels, self.scores.prompt_ids, self.scores.model_ids, missing=True
+        ).model_means
+
+
+@dataclass(frozen=True, eq=False)
+class Scenario:
+    """One routing problem.
+
+    Parameters
+    ----------
+    id : ``benchmark/strategy/m``.
+    pool : the m candidates, columns of every score matrix here.
+    train, val, test : learn, tune, be tested; ``val`` may be None.
+    reference_score : Perf(ref), the fixed strong model's score on the benchmark; None where nobody published one.
+    reference_model : its name.
+    data_hash : sha256 that names the data it was cut from.
+    encoder : which embeddings the queries carry.
+    pools_saw_test : whether test prompts had a say in picking the pool.
+    """
+
+    id: str
+    pool: CandidatePool
+    train: Partition
+    val: Partition | None
+    test: Partition
+    reference_score: float | None = None
+    reference_model: str | None = None
+    data_hash: str = ""
+    encoder: str = "shipped"
+    pools_saw_test: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        for part in (self.train, self.val, self.test):
+            if part is not None and part.model_ids != self.pool.model_ids:
+                raise DataError(f"{self.id}: the columns of the scores are not the models of the pool")
+
+    @property
+    def benchmark(self) -> str:
+        """The first part of the id."""
+        return self.id.split("/", maxsplit=1)[0]
+
+    @property
+    def strategy(self) -> str:
+        """How the pool was picked."""
+        return self.pool.strategy
+
+    @property
+    def m(self) -> int:
+        """How many candidates."""
+        return len(self.pool)
+
+    def __str__(self) -> str:
+        val = 0 if self.val is None else len(self.val)
+        return (
+            f"{self.id}: {self.m} models, {len(self.train)} train / {val} val / {len(self.test)} test prompts, "
+            f"{'binary' if self.test.scores.binary else 'graded'} scores"
+        )
+
+    def with_train(self, train: Partition) -> Scenario:
+        """The same problem with other training data."""
+        return replace(self, train=train)

@@ -1,0 +1,206 @@
+"""The on-disk store: one folder per benchmark's data, named by content, memory-mapped when opened.
+
+``$ROUTEREVAL_HOME`` or the user's cache directory holds it::
+
+    store/<key>/meta.json, *.npy     one BenchmarkData each
+    seen/<sha256 of a path>.json     which key a file had when it was last read, so that it need not be hashed again
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routereval.data.benchmark import BenchmarkData
+from routereval.data.queries import Queries
+from routereval.data.scenario import CandidatePool
+from routereval.data.scores import ScoreMatrix
+from routereval.data.split import Split
+from routereval.data.texts import Texts
+from routereval.errors import DataError
+
+FORMAT = 1
+"""Version of the folders' layout; part of every key, so a new layout never reads an old folder."""
+
+
+def home() -> Path:
+    """Where everything that is kept between runs lies: ``$ROUTEREVAL_HOME`` or the user's cache directory."""
+    chosen = os.environ.get("ROUTEREVAL_HOME")
+    if chosen:
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("routereval"))
+
+
+def content_key(*parts: str) -> str:
+    """The key of data made from these parts (a content's sha256, the options it was read with)."""
+    return hashlib.sha256("\0".join((str(FORMAT), *parts)).encode()).hexdigest()
+
+
+def find(key: str) -> BenchmarkData | None:
+    """The data stored under this key, or None."""
+    folder = _folder(key)
+    return open_folder(folder) if (folder / "meta.json").is_file() else None
+
+
+def save(data: BenchmarkData) -> BenchmarkData:
+    """Store the data under its ``data_hash`` and return them memory-mapped.
+
+    Written beside, then renamed: another process sees all of it or nothing.
+
+    Raises
+    ------
+    DataError : the store cannot be written (full disk, no permission).
+    """
+    folder = _folder(data.data_hash)
+    with _writing(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
+        try:
+            _write(temporary, data)
+            try:
+                temporary.rename(folder)
+            except OSError:
+                # Somebody else stored the same content first; theirs is as good.
+                if not (folder / "meta.json").is_file():
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return open_folder(folder)
+
+
+def seen_key(path: Path, member: str = "") -> str | None:
+    """The key this file (or this member of an archive) had when last read, if it has not changed since."""
+    note = _note(path, member)
+    try:
+        known = json.loads(note.read_text())
+    except (OSError, ValueError):
+        return None
+    return known["key"] if known.get("stamp") == _stamp(path) else None
+
+
+def remember(path: Path, member: str, key: str) -> None:
+    """Note which key this file has, together with its size and times."""
+    note = _note(path, member)
+    with _writing(note.parent):
+        note.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".new-", dir=note.parent)
+        with os.fdopen(handle, "w") as file:
+            json.dump({"path": str(path), "member": member, "stamp": _stamp(path), "key": key}, file)
+        Path(name).replace(note)
+
+
+def open_folder(folder: Path) -> BenchmarkData:
+    """The data in one folder of the store, arrays memory-mapped."""
+    meta = json.loads((folder / "meta.json").read_text())
+
+    def array(name: str) -> NDArray[Any] | None:
+        path = folder / f"{name}.npy"
+        return np.load(path, mmap_mode="r", allow_pickle=False) if path.is_file() else None
+
+    def need(name: str) -> NDArray[Any]:
+        found = array(name)
+        if found is None:
+            raise DataError(f"{folder} lacks {name}.npy; remove the folder and read the data again")
+        return found
+
+    prompts, models = tuple(meta["prompt_ids"]), tuple(meta["model_ids"])
+    blob = array("texts")
+    pools = {
+        (pool["strategy"], pool["m"]): CandidatePool(
+            tuple(models[i] for i in pool["columns"]), pool["strategy"], pool["seed"]
+        )
+        for pool in meta["pools"]
+    }
+    return BenchmarkData(
+        benchmark=meta["benchmark"],
+        scores=ScoreMatrix(prompts, models, bits=array("bits"), observed=array("observed"), values=array("values")),
+        queries=Queries(prompts, array("embeddings"), None if blob is None else Texts(blob, need("text_offsets"))),
+        split=Split(*(np.asarray(need(f"split_{name}")) for name in ("train", "val", "test"))),
+        pools=pools,
+        source=meta["source"],
+        data_hash=meta["data_hash"],
+        train_labels={(s, m): need(f"labels_{s}_{m}") for s, m in map(tuple, meta["labels"])},
+        subsets=None if meta["subsets"] is None else tuple(meta["subsets"]),
+        missing=tuple(meta["missing"]),
+        pools_saw_test=meta["pools_saw_test"],
+        synthetic=meta["synthetic"],
+        reference_model=meta["reference_model"],
+        reference_score=meta["reference_score"],
+        store_dir=folder,
+    )
+
+
+def _write(folder: Path, data: BenchmarkData) -> None:
+    column = {name: i for i, name in enumerate(data.scores.model_ids)}
+    arrays: dict[str, NDArray[Any] | None] = {
+        "bits": data.scores.bits,
+        "observed": data.scores.observed,
+        "values": data.scores.values,
+        "embeddings": data.queries.embeddings,
+        "split_train": data.split.train,
+        "split_val": data.split.val,
+        "split_test": data.split.test,
+    }
+    if data.queries.texts is not None:
+        arrays["texts"], arrays["text_offsets"] = Texts.encode(data.queries.texts).arrays
+    for (strategy, m), labels in data.train_labels.items():
+        arrays[f"labels_{strategy}_{m}"] = labels
+    for name, values in arrays.items():
+        if values is not None:
+            np.save(folder / f"{name}.npy", values, allow_pickle=False)
+    meta = {
+        "benchmark": data.benchmark,
+        "prompt_ids": data.scores.prompt_ids,
+        "model_ids": data.scores.model_ids,
+        "pools": [
+            {"strategy": s, "m": m, "seed": pool.seed, "columns": [column[name] for name in pool.model_ids]}
+            for (s, m), pool in data.pools.items()
+        ],
+        "labels": list(data.train_labels),
+        "source": data.source,
+        "data_hash": data.data_hash,
+        "subsets": data.subsets,
+        "missing": data.missing,
+        "pools_saw_test": data.pools_saw_test,
+        "synthetic": data.synthetic,
+        "reference_model": data.reference_model,
+        "reference_score": data.reference_score,
+    }
+    (folder / "meta.json").write_text(json.dumps(meta))
+
+
+def _folder(key: str) -> Path:
+    return home() / "store" / key
+
+
+def _note(path: Path, member: str) -> Path:
+    name = hashlib.sha256(f"{path.resolve()}\0{member}".encode()).hexdigest()
+    return home() / "seen" / f"{name}.json"
+
+
+def _stamp(path: Path) -> list[int]:
+    stat = path.stat()
+    return [FORMAT, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"cannot write the store in {folder}: {error.strerror or error}; "
+            "free some space, or set ROUTEREVAL_HOME to a folder that can be written"
+        ) from error

@@ -1,0 +1,1 @@
+"""Routers: what they promise (``contract``), and one file per family."""
