@@ -1,0 +1,92 @@
+"""Data files of published facts, and their readers: benchmarks, suites, published results."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+_HERE = files("routereval.facts")
+
+
+@dataclass(frozen=True)
+class BenchmarkFacts:
+    """What is published of one benchmark.
+
+    Parameters
+    ----------
+    key, title : how files and ids name it; how tables show it.
+    leaderboard : the list of models it was run on.
+    models, prompts : how many there are of each in the complete data.
+    subsets : name of each part to its number of prompts, in the published order.
+    reference_model, reference_score : Perf(ref), the fixed strong model.
+    citation : whom to cite.
+    """
+
+    key: str
+    title: str
+    leaderboard: str
+    models: int
+    subsets: Mapping[str, int]
+    reference_model: str
+    reference_score: float
+    citation: str
+
+    @property
+    def prompts(self) -> int:
+        """How many prompts the complete benchmark has."""
+        return sum(self.subsets.values())
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """One published cell: the mean over the three strategies of one router on one benchmark and pool size."""
+
+    mu: float
+    V_R: float
+    V_B: float
+    E_p: float
+
+
+@cache
+def benchmarks() -> dict[str, BenchmarkFacts]:
+    """The twelve published benchmarks by key."""
+    raw = _read("benchmarks.json")
+    return {
+        key: BenchmarkFacts(key=key, citation=raw["citation"]["text"], **facts)
+        for key, facts in raw["benchmarks"].items()
+    }
+
+
+@cache
+def suites() -> dict[str, dict[str, Any]]:
+    """Named lists of scenarios: what each is about, which benchmarks and which pool sizes."""
+    return dict(_read("suites.json"))
+
+
+@cache
+def published_results() -> dict[tuple[str, int, str], PublishedRow]:
+    """The published results by (benchmark, m, router); routers by our names.
+
+    Rows that cannot be right are left out (HellaSwag, m = 10, MLP has an E_p above log2 10).
+    """
+    rows = {}
+    with (_HERE / "published_results.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            router = _OUR_NAMES.get(row["router"], row["router"])
+            cell = (row["benchmark"], int(row["m"]), router)
+            if cell not in _IMPOSSIBLE:
+                rows[cell] = PublishedRow(*(float(row[name]) for name in ("mu", "V_R", "V_B", "E_p")))
+    return rows
+
+
+_OUR_NAMES = {"roberta_cluster": "kmeans", "roberta_MLC": "mlc", "r_o_0.5": "r_o:p=0.5"}
+_IMPOSSIBLE = {("hellaswag", 10, "mlp")}
+
+
+def _read(name: str) -> Any:
+    return json.loads((_HERE / name).read_text(encoding="utf-8"))
