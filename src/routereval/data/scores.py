@@ -112,7 +112,7 @@ class ScoreMatrix:
     @cached_property
     def coverage(self) -> float:
         """The share of the cells that were observed."""
-        return float(self._counts.sum() / max(1, self.shape[0] * self.shape[1]))
+        return float(self.counts.sum() / max(1, self.shape[0] * self.shape[1]))
 
     def dense(self) -> NDArray[np.float32]:
         """Scores (n, m) float32, nan where not observed."""
@@ -175,7 +175,7 @@ class ScoreMatrix:
         else:
             assert self.bits is not None
             sums = np.bitwise_count(self.bits).sum(axis=1, dtype=np.int64).astype(np.float64)
-        counts = self._counts
+        counts = self.counts
         means = np.full(len(counts), np.nan)
         np.divide(sums, counts, out=means, where=counts > 0)
         return means
@@ -198,7 +198,8 @@ class ScoreMatrix:
         return {name: i for i, name in enumerate(self.model_ids)}
 
     @cached_property
-    def _counts(self) -> NDArray[np.int64]:
+    def counts(self) -> NDArray[np.int64]:
+        """On how many prompts each model was observed, (m,)."""
         n, m = self.shape
         if self.values is not None:
             counts: NDArray[np.int64] = np.sum(~np.isnan(self.values), axis=0, dtype=np.int64)

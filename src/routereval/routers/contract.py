@@ -43,7 +43,7 @@ class ColumnwiseRouter(ABC):
 
     columnwise: ClassVar[bool] = True
     paper_entropy_floor: ClassVar[float] = 0.0
-    """Under ``paper``, terms of E_p with a probability up to this are dropped, as the published code of this router does."""
+    """Under ``paper``, terms of E_p with a probability up to this are dropped, as this router's published code does."""
 
     @abstractmethod
     def fit(self, train: Partition, val: Partition | None = None) -> Self:

@@ -1,0 +1,63 @@
+"""Intervals: the bootstrap over test prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routereval.data.outcome import Outcome
+from routereval.metrics import METRICS, Metric
+
+DRAWS = 1000
+LEVEL = 0.95
+
+Interval = tuple[float, float]
+
+
+@lru_cache(maxsize=8)
+def resample_counts(n: int, draws: int = DRAWS) -> NDArray[np.float64]:
+    """How often each of n prompts occurs in each of the resamples, (draws, n): the same for everyone, so paired.
+
+    Efron's nonparametric bootstrap: n draws with replacement are multinomial counts.
+    """
+    return np.random.default_rng(n).multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
+
+
+def resampled_means(outcome: Outcome, columns: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Mean of each column in every resample, (draws,) each; nan where there is no such column."""
+    counts = resample_counts(len(outcome.prompt_ids))
+    have = [name for name in columns if name in outcome.columns]
+    stacked = np.stack([outcome.counted.astype(np.float64), *(outcome.columns[name] for name in have)], axis=1)
+    sums = counts @ stacked
+    total = sums[:, :1]
+    means = np.divide(sums[:, 1:], total, out=np.full(sums[:, 1:].shape, np.nan), where=total > 0)
+    absent = np.full(len(counts), np.nan)
+    return {name: means[:, have.index(name)] if name in have else absent for name in columns}
+
+
+def resampled_metrics(outcome: Outcome, metrics: Sequence[Metric] | None = None) -> dict[str, NDArray[np.float64]]:
+    """Every resampled metric in every resample, (draws,) each; numerator and denominator from the same prompts.
+
+    The best single model is the one of the whole test set, not of each resample, so a ratio's interval is that of two
+    fixed policies.
+    """
+    chosen = [metric for metric in (metrics or METRICS.values()) if metric.resampled]
+    names = sorted({column for metric in chosen for column in metric.columns})
+    means = resampled_means(outcome, names)
+    return {metric.name: np.asarray(metric.from_means(means)) for metric in chosen}
+
+
+def interval(draws: NDArray[np.float64], level: float = LEVEL) -> Interval:
+    """The percentile interval of resampled values; nan where any of them is."""
+    if np.isnan(draws).any():
+        return float("nan"), float("nan")
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def intervals(outcome: Outcome) -> dict[str, Interval]:
+    """The 95 % bootstrap interval of every metric that has one."""
+    return {name: interval(draws) for name, draws in resampled_metrics(outcome).items()}
