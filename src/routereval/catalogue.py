@@ -43,6 +43,10 @@ class Catalogue(Mapping[str, Any]):
             raise ValueError(f"{self.kind} {name!r} is already {self._paths[name]!r}; {path!r} needs another name")
         self._paths[name] = path
 
+    def path(self, name: str) -> str:
+        """The import path behind a name, nothing imported."""
+        return self._paths[name]
+
     def __getitem__(self, name: str) -> Any:
         if name not in self._paths:
             raise unknown_name(self.kind, name, self._paths)

@@ -41,6 +41,7 @@ class BenchmarkData:
     missing : what a complete file would have and this one has not, each a sentence for people.
     pools_saw_test : whether test prompts had a say in picking the pools.
     reference_model, reference_score : the fixed strong model, where there is one.
+    encoder : which embeddings the queries carry; ``shipped`` are those that came with the data.
     store_dir : the folder it is memory-mapped from, once it is in the store.
     """
 
@@ -58,6 +59,7 @@ class BenchmarkData:
     synthetic: bool = False
     reference_model: str | None = None
     reference_score: float | None = None
+    encoder: str = "shipped"
     store_dir: Path | None = None
 
     def __post_init__(self) -> None:
@@ -121,6 +123,7 @@ class BenchmarkData:
             reference_score=self.reference_score,
             reference_model=self.reference_model,
             data_hash=self.data_hash,
+            encoder=self.encoder,
             pools_saw_test=self.pools_saw_test,
         )
 

@@ -70,6 +70,11 @@ class Partition:
         """The m models, in the order of the columns."""
         return self.scores.model_ids
 
+    def rows(self, index: NDArray[np.intp]) -> Partition:
+        """The prompts at these positions, in this order."""
+        labels = None if self.labels is None else self.labels[index]
+        return Partition(self.queries.take(index), self.scores.rows(index), labels)
+
     @property
     def targets(self) -> NDArray[np.float32]:
         """What to learn, (n, m) in [0, 1]: the labels where there are any, else the scores; nan where not observed."""

@@ -70,18 +70,20 @@ class ScoreMatrix:
         DataError : a wrong shape, infinite scores, scores outside [0, 1], or nan without ``missing``.
         """
         dense = np.asarray(values)
-        if dense.dtype == np.bool_ or dense.dtype.kind in "iu":
-            dense = dense.astype(np.float32)
-        if dense.dtype.kind != "f":
+        if dense.dtype.kind not in "biuf":
             raise DataError(f"scores have dtype {dense.dtype}; expected numbers")
         expected = (len(prompt_ids), len(model_ids))
         if dense.shape != expected:
             raise DataError(f"scores have shape {dense.shape}, ids say {expected} (prompts x models)")
+        prompts, models = tuple(map(str, prompt_ids)), tuple(map(str, model_ids))
+        if dense.dtype == np.bool_:
+            return cls(prompts, models, bits=pack(dense))
+        if dense.dtype.kind in "iu":
+            dense = dense.astype(np.float64)
         hole = np.isnan(dense)
         _check_cells(dense, hole, prompt_ids, model_ids, missing)
         has_holes = bool(hole.any())
         binary = bool(np.all((dense == 0) | (dense == 1) | hole))
-        prompts, models = tuple(map(str, prompt_ids)), tuple(map(str, model_ids))
         if binary:
             observed = pack(~hole) if has_holes else None
             return cls(prompts, models, bits=pack(dense == 1), observed=observed)
@@ -132,6 +134,10 @@ class ScoreMatrix:
         if self.observed is None:
             return np.ones(self.shape, dtype=np.bool_)
         return unpack(self.observed, self.shape[0]).astype(np.bool_)
+
+    def observed_bits(self) -> NDArray[np.uint64]:
+        """Which cells were observed, packed like ``bits``."""
+        return pack(self.mask()) if self.observed is None else self.observed
 
     def rows(self, index: NDArray[np.intp]) -> ScoreMatrix:
         """The prompts at these positions, in this order."""

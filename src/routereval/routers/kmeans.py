@@ -62,7 +62,8 @@ class KMeans(ColumnwiseRouter):
 
     def predict_scores(self, queries: Queries) -> NDArray[np.float64]:
         """Mean target of the query's cluster, (n, m)."""
-        return self.cluster_means_[self.clustering_.predict(queries.require_embeddings())]
+        scores: NDArray[np.float64] = self.cluster_means_[self.clustering_.predict(queries.require_embeddings())]
+        return scores
 
     def predict(self, queries: Queries) -> Prediction:
         """Cluster means and the winners' distribution, of all models ``fit`` saw."""

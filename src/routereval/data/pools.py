@@ -1,0 +1,96 @@
+"""Candidate pools by the published rule: all strong, all weak, strong to weak."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routereval.data.scenario import STRATEGIES, CandidatePool
+from routereval.data.scores import ScoreMatrix
+from routereval.errors import DataError
+
+WEAK_LIMIT = 0.1
+STRONG_LIMIT = 0.9
+DRAWS = 1000
+
+
+def select_pools(
+    scores: ScoreMatrix, sizes: Sequence[int], *, seed: int | np.random.RandomState = 42
+) -> dict[tuple[str, int], CandidatePool]:
+    """Three pools of each size, models in ascending mean score.
+
+    ``all_weak`` and ``all_strong`` are the window of m models of neighbouring rank with the highest oracle score,
+    within the fifth of the ranks just above a mean of 0.1, and just below 0.9; ``strong_to_weak`` is the best of 1000
+    draws of one model from each of m near-equal groups of ranks between the two limits. The first wins ties; ranks are by a
+    stable sort.
+
+    Parameters
+    ----------
+    scores : prompts x models, the prompts that may be looked at. The published pools look at all of them, test
+        included; without test prompts the pools are sound.
+    sizes : m of each pool, in the order in which the generator's state is used up.
+    seed : of NumPy's legacy generator, or such a generator (the published code goes on from the split's shuffles).
+
+    Raises
+    ------
+    DataError : a pool cannot be made; says which limit was hit. Where the published code crashes or takes models twice.
+
+    Notes
+    -----
+    Huang et al. 2025, released code; random draws are ``numpy.random.choice`` of the legacy generator.
+    """
+    rng = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
+    means = scores.model_means
+    order = np.argsort(means, kind="stable")
+    ranked = scores.columns(order)
+    total = len(order)
+    low = _first_above(means[order], WEAK_LIMIT, "weak")
+    high = _first_above(means[order], STRONG_LIMIT, None)
+    pools = {}
+    for m in sizes:
+        width = max(total // 5, m)
+        regions = {
+            "all_strong": (max(high - width, low), high),
+            "all_weak": (low, min(low + width, high)),
+            "strong_to_weak": (low, high),
+        }
+        for strategy in STRATEGIES:
+            start, stop = regions[strategy]
+            if stop - start < m:
+                raise DataError(
+                    f"no pool {strategy}/{m}: only {stop - start} of {total} models have ranks between a mean score of "
+                    f"{WEAK_LIMIT} and {STRONG_LIMIT} there; ask for fewer candidates"
+                )
+            if strategy == "strong_to_weak":
+                picked = _best_draw(ranked, start, stop, m, rng)
+            else:
+                picked = _best_window(ranked, start, stop, m)
+            pools[strategy, m] = CandidatePool(tuple(ranked.model_ids[i] for i in picked), strategy)
+    return pools
+
+
+def _first_above(ascending: NDArray[np.float64], limit: float, needed: str | None) -> int:
+    above = np.flatnonzero(ascending > limit)
+    if len(above):
+        return int(above[0])
+    if needed:
+        raise DataError(
+            f"no model has a mean score above {limit} (the best has {ascending[-1]:.3f}); no pool can be made"
+        )
+    return len(ascending)
+
+
+def _best_window(ranked: ScoreMatrix, start: int, stop: int, m: int) -> NDArray[np.intp]:
+    windows = [np.arange(first, first + m) for first in range(start, stop - m + 1)]
+    return windows[int(np.argmax([ranked.columns(window).oracle_mean for window in windows]))]
+
+
+def _best_draw(ranked: ScoreMatrix, start: int, stop: int, m: int, rng: np.random.RandomState) -> NDArray[np.intp]:
+    groups = np.array_split(np.arange(start, stop), m)
+    # choice(group) takes randint(0, len(group)); with an array of bounds the generator gives the same numbers faster.
+    bounds = np.array([len(group) for group in groups])
+    firsts = np.array([group[0] for group in groups])
+    draws = [firsts + rng.randint(0, bounds) for _ in range(DRAWS)]
+    return draws[int(np.argmax([ranked.columns(draw).oracle_mean for draw in draws]))]

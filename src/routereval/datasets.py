@@ -1,0 +1,216 @@
+"""Benchmarks and scenarios by name: the demo, the official files of a data folder, tables of one's own."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from routereval import facts
+from routereval.data.benchmark import BenchmarkData, PoolKey
+from routereval.data.scenario import Scenario
+from routereval.encoders import embedded
+from routereval.errors import MissingDataError, UnknownNameError
+
+DATA_VARIABLE = "ROUTEREVAL_DATA"
+TABLE_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".jsonl", ".ndjson", ".parquet")
+HOW_TO_GET = (
+    "the official files are on Hugging Face, dataset linggm/RouterEval: put router_dataset.zip in a folder and give "
+    f"that folder with --data (Python: data=) or in ${DATA_VARIABLE}"
+)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Scenarios of one benchmark that were asked for."""
+
+    data: BenchmarkData
+    pools: tuple[PoolKey, ...]
+
+    @property
+    def scenario_ids(self) -> tuple[str, ...]:
+        """Their ids."""
+        return tuple(f"{self.data.benchmark}/{strategy}/{m}" for strategy, m in self.pools)
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """Everything that can be routed on from here.
+
+    Parameters
+    ----------
+    folder : where the official files lie (or one of them); None: ``$ROUTEREVAL_DATA``, else none.
+    encoder : which embeddings the queries get; see ``encoders.embedded``.
+    columns, embeddings : how to read a table: column by role, and a .npy file of embeddings.
+    """
+
+    folder: Path | None = None
+    encoder: str = "auto"
+    columns: Mapping[str, str] = field(default_factory=dict)
+    embeddings: Path | None = None
+
+    @cached_property
+    def root(self) -> Path | None:
+        """The data folder.
+
+        Raises
+        ------
+        MissingDataError : it was given and is not there.
+        """
+        given = self.folder or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
+        if given is None:
+            return None
+        path = given.expanduser()
+        if not path.exists():
+            raise MissingDataError(f"there is no data folder {path}; {HOW_TO_GET}")
+        return path
+
+    @cached_property
+    def origins(self) -> dict[str, str]:
+        """Every benchmark at hand with where it comes from: ``demo`` or ``official``."""
+        from routereval.sources import official, synthetic
+
+        found = dict.fromkeys(synthetic.DEMO, "demo")
+        if self.root is not None:
+            found |= dict.fromkeys(official.benchmarks(self.root), "official")
+        return found
+
+    def benchmark(self, name: str) -> BenchmarkData:
+        """All data of one benchmark, or of a table (a path).
+
+        Raises
+        ------
+        MissingDataError : known, but not at hand; says how to get it.
+        UnknownNameError : no such benchmark.
+        """
+        if is_table(name):
+            from routereval.sources.tables import load_table
+
+            return load_table(Path(name), columns=self.columns or None, embeddings=self.embeddings)
+        self._check_known([name])
+        if self.origins[name] == "demo":
+            from routereval.sources import synthetic
+
+            return synthetic.load(name)
+        from routereval.sources import official
+
+        assert self.root is not None
+        return official.load(name, self.root)
+
+    def scenario(self, scenario_id: str) -> Scenario:
+        """One scenario by its id ``benchmark/strategy/m``.
+
+        Raises
+        ------
+        UnknownNameError : not such an id, or no such benchmark.
+        MissingDataError : the data or the pool are not at hand.
+        """
+        name, strategy, m = _parts(scenario_id)
+        return embedded(self.benchmark(name), self.encoder).scenario(strategy, m)
+
+    def select(self, targets: Sequence[str], *, skip_missing: bool = False) -> list[Selection]:
+        """The scenarios that suites, ids, globs, benchmark names and table files stand for, each once.
+
+        Parameters
+        ----------
+        skip_missing : leave out the benchmarks of a suite that are not at hand, instead of failing.
+
+        Raises
+        ------
+        UnknownNameError : a target that stands for nothing.
+        MissingDataError : something of a suite is not at hand.
+        """
+        chosen: dict[str, tuple[BenchmarkData, dict[PoolKey, None]]] = {}
+        for target in targets:
+            for data, pools in self._expand(target, skip_missing):
+                chosen.setdefault(data.data_hash + data.benchmark, (data, {}))[1].update(dict.fromkeys(pools))
+        return [Selection(data, tuple(pools)) for data, pools in chosen.values()]
+
+    def _expand(self, target: str, skip_missing: bool) -> list[tuple[BenchmarkData, list[PoolKey]]]:
+        suites = facts.suites()
+        if target in suites:
+            return self._suite(target, skip_missing)
+        if is_table(target):
+            data = self.benchmark(target)
+            return [(data, list(data.pools))]
+        pattern = target if "/" in target else f"{target}/*/*"
+        name = pattern.split("/", maxsplit=1)[0]
+        names = fnmatch.filter(self.origins, name) if any(c in name for c in "*?[") else [name]
+        if len(names) == 1 and names[0] == name:
+            self._check_known(names, also=list(suites))
+        found = []
+        for data in map(self.benchmark, names):
+            pools = [
+                pool for pool in data.pools if fnmatch.fnmatchcase(f"{data.benchmark}/{pool[0]}/{pool[1]}", pattern)
+            ]
+            if pools:
+                found.append((data, pools))
+        if not found:
+            self._raise_no_match(target, pattern, names)
+        return found
+
+    def _suite(self, name: str, skip_missing: bool) -> list[tuple[BenchmarkData, list[PoolKey]]]:
+        from routereval.data.scenario import STRATEGIES
+
+        suite = facts.suites()[name]
+        demo = suite["benchmarks"] == "demo"
+        names = [key for key, origin in self.origins.items() if origin == "demo"] if demo else list(facts.benchmarks())
+        absent = [key for key in names if key not in self.origins]
+        if absent and (not skip_missing or len(absent) == len(names)):
+            where = self.root or "no data folder was given"
+            raise MissingDataError(
+                f"suite {name} needs {', '.join(absent)}: not found ({where}); {HOW_TO_GET}; "
+                "or run what is there with --skip-missing"
+            )
+        wanted = [(strategy, m) for m in suite["sizes"] for strategy in STRATEGIES]
+        found, gaps = [], []
+        for key in names:
+            if key not in absent:
+                data = self.benchmark(key)
+                have = [pool for pool in wanted if pool in data.pools]
+                gaps += [f"{key}/{strategy}/{m}" for strategy, m in wanted if (strategy, m) not in data.pools]
+                found.append((data, have))
+        if gaps and not skip_missing:
+            raise MissingDataError(
+                f"suite {name} lacks {len(gaps)} pools: {', '.join(gaps)}; run what is there with --skip-missing"
+            )
+        return found
+
+    def _check_known(self, names: Sequence[str], also: Sequence[str] = ()) -> None:
+        for name in names:
+            if name in self.origins:
+                continue
+            if name in facts.benchmarks():
+                where = f"not in {self.root}" if self.root else "no data folder was given"
+                raise MissingDataError(f"benchmark {name} is published, but {where}; {HOW_TO_GET}")
+            known = sorted({*self.origins, *facts.benchmarks(), *also})
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+            hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}"
+            kind = "benchmark or suite" if also else "benchmark"
+            table = " A table of your own is given by its path." if also else ""
+            raise UnknownNameError(f"unknown {kind} {name!r}; {hint}{table}")
+
+    def _raise_no_match(self, target: str, pattern: str, names: Sequence[str]) -> None:
+        if any(c in pattern for c in "*?["):
+            have = ", ".join(pool for name in names for pool in self.benchmark(name).scenario_ids) or "none"
+            raise UnknownNameError(f"no scenario matches {target!r}; at hand: {have or 'none'}")
+        name, strategy, m = _parts(target)
+        self.benchmark(name).pool(strategy, m)
+
+
+def is_table(target: str) -> bool:
+    """Whether a target is a table file rather than a name."""
+    return target.lower().endswith(TABLE_SUFFIXES)
+
+
+def _parts(scenario_id: str) -> tuple[str, str, int]:
+    pieces = scenario_id.split("/")
+    if len(pieces) != 3 or not pieces[2].isdecimal():
+        raise UnknownNameError(
+            f"{scenario_id!r} is no scenario id; expected benchmark/strategy/m, like gsm8k/all_strong/5"
+        )
+    return pieces[0], pieces[1], int(pieces[2])

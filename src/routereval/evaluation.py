@@ -1,0 +1,218 @@
+"""evaluate(router, scenario) -> RunResult: fit, predict, choose, look up what the chosen models scored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routereval import protocols
+from routereval.data.outcome import Outcome, entropy_bits, ranking, single_scores
+from routereval.data.prediction import Prediction, choose
+from routereval.data.scenario import Partition, Scenario
+from routereval.errors import RouterError, RouterEvalError
+from routereval.policies import describe, is_reference, prepared
+from routereval.protocols import Protocol
+from routereval.results.run import RunResult, RunSpec
+from routereval.union import leaked, shares_prompts, unite
+
+
+def evaluate(router: Any, scenario: Scenario, *, protocol: str = "strict", seed: int | None = None) -> RunResult:
+    """Train a router (or take a reference) and test it on one scenario.
+
+    Parameters
+    ----------
+    router : a router, a reference, or a :class:`~routereval.policies.PolicySpec`; it is copied, never changed.
+    protocol : ``strict`` (sound) or ``paper`` (as published).
+    seed : replaces the router's own; None keeps it.
+
+    Raises
+    ------
+    RouterError : the router raised, or returned what is no prediction for this pool.
+    ParameterError : a parameter has a value the router cannot take on these data.
+
+    Examples
+    --------
+    >>> import routereval as rv
+    >>> result = rv.evaluate(rv.KNN(k=5), rv.load_scenario("demo_math/all_strong/5"))
+    >>> 0 <= result.mu <= 1
+    True
+    """
+    result = evaluate_many(router, [scenario], protocol=protocol, seed=seed)[0]
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def evaluate_many(
+    router: Any, scenarios: Sequence[Scenario], *, protocol: str = "strict", seed: int | None = None
+) -> list[RunResult | RouterEvalError]:
+    """The same on several scenarios, one result or error each.
+
+    A columnwise router is fitted once on the union of the pools where the scenarios share their prompts; the results
+    are those of fitting each by itself.
+    """
+    rules = protocols.protocol(protocol)
+    if is_reference(router):
+        return [_evaluate_reference(router, scenario, rules, seed) for scenario in scenarios]
+    fitted_once = len(scenarios) > 1 and getattr(router, "columnwise", False) and hasattr(router, "predict_slices")
+    if fitted_once and shares_prompts(scenarios):
+        try:
+            return _evaluate_union(router, scenarios, rules, seed)
+        except RouterEvalError:
+            # One bad pool must not take the others with it: each by itself says which.
+            pass
+    results: list[RunResult | RouterEvalError] = []
+    for scenario in scenarios:
+        try:
+            results += _evaluate_union(router, [scenario], rules, seed)
+        except RouterEvalError as error:
+            results.append(error)
+    return results
+
+
+def spec_of(router: Any, scenario: Scenario, protocol: str, seed: int | None) -> RunSpec:
+    """What identifies this run."""
+    name, params = describe(router)
+    actual = getattr(router, "seed", 0) if seed is None else seed
+    return RunSpec(scenario.id, name, params, scenario.encoder, protocol, int(actual), scenario.data_hash)
+
+
+def evaluate_prediction(
+    spec: RunSpec,
+    scenario: Scenario,
+    prediction: Prediction,
+    rules: Protocol,
+    *,
+    tie_breaker: NDArray[np.float64] | None = None,
+    floor: float = 0.0,
+    seconds: float = 0.0,
+) -> RunResult:
+    """Turn a prediction into a result.
+
+    Parameters
+    ----------
+    tie_breaker : (m,) values that decide among equal scores; None lets the first candidate win.
+    floor : probabilities up to this do not count for E_p.
+
+    Raises
+    ------
+    RouterError : the prediction is none for this scenario.
+    """
+    scores = scenario.test.scores
+    prediction = prediction.check(*scores.shape)
+    seen = None if scores.complete else scores.mask()
+    choices = choose(prediction.scores, tie_breaker, seen)
+    counted = choices >= 0
+    chosen = np.where(counted, np.nan_to_num(scores.dense()[np.arange(len(choices)), choices]), 0.0)
+    columns = _common_columns(scenario, rules) | {"chosen": chosen.astype(np.float64)}
+    if prediction.probs is not None:
+        columns["entropy"] = entropy_bits(_restricted(prediction.probs.astype(np.float64), seen), floor)
+    share = np.bincount(choices[counted], minlength=scenario.m) / max(1, int(counted.sum()))
+    outcome = Outcome(scores.prompt_ids, scores.model_ids, counted, columns, share, choices.astype(np.int32))
+    return RunResult(spec, outcome, seconds, notes=notes_of(scenario, rules))
+
+
+def notes_of(scenario: Scenario, rules: Protocol) -> tuple[str, ...]:
+    """What a reader of this scenario's numbers should know."""
+    notes = list(scenario.notes)
+    if rules.name == "strict" and scenario.pools_saw_test:
+        notes.append("the pool was selected on all prompts, test included; strict cannot undo that")
+    if rules.drop_leaked and (count := leaked(scenario)):
+        notes.append(f"{count} training prompts left out: their text is also a validation or test prompt")
+    uncounted = int((~scenario.test.scores.mask().any(axis=1)).sum()) if not scenario.test.scores.complete else 0
+    if uncounted:
+        notes.append(f"{uncounted} of {len(scenario.test)} test prompts not counted: no model of the pool observed")
+    return tuple(notes)
+
+
+def _evaluate_union(
+    router: Any, scenarios: Sequence[Scenario], rules: Protocol, seed: int | None
+) -> list[RunResult | RouterEvalError]:
+    start = time.perf_counter()
+    fresh = prepared(router, rules, seed)
+    union = unite(scenarios, rules)
+    predictions = _predictions(fresh, union.train, union.val, scenarios[0], union.slices)
+    seconds = (time.perf_counter() - start) / len(scenarios)
+    means = union.train.target_means if getattr(fresh, "ties", rules.ties) == "train_mean" else None
+    floor = float(getattr(fresh, "paper_entropy_floor", 0.0)) if rules.own_entropy else 0.0
+    results: list[RunResult | RouterEvalError] = []
+    for scenario, columns, prediction in zip(scenarios, union.slices, predictions, strict=True):
+        try:
+            result = evaluate_prediction(
+                spec_of(router, scenario, rules.name, seed),
+                scenario,
+                prediction,
+                rules,
+                tie_breaker=None if means is None else means[columns],
+                floor=floor,
+                seconds=seconds,
+            )
+            results.append(result)
+        except RouterEvalError as error:
+            results.append(error)
+    return results
+
+
+def _predictions(
+    router: Any, train: Partition, val: Partition | None, scenario: Scenario, slices: list[NDArray[np.intp]]
+) -> list[Prediction]:
+    queries = scenario.test.queries
+    try:
+        router.fit(train, val)
+        if len(slices) > 1:
+            return list(router.predict_slices(queries, slices))
+        prediction = router.predict(queries)
+    except RouterEvalError:
+        raise
+    except Exception as error:  # a router is somebody else's code: whatever it raises is its failure, not ours
+        raise RouterError(f"{type(router).__name__} raised {type(error).__name__}: {error}") from error
+    if not isinstance(prediction, Prediction):
+        raise RouterError(f"predict returned {type(prediction).__name__}; expected routereval.Prediction(scores)")
+    return [prediction]
+
+
+def _evaluate_reference(
+    reference: Any, scenario: Scenario, rules: Protocol, seed: int | None
+) -> RunResult | RouterEvalError:
+    start = time.perf_counter()
+    scores = scenario.test.scores
+    try:
+        expected, probs = reference.expected(scores)
+    except RouterEvalError as error:
+        return error
+    counted: NDArray[np.bool_] = np.asarray(scores.mask().any(axis=1))
+    columns = _common_columns(scenario, rules) | {"chosen": expected, "entropy": entropy_bits(probs)}
+    share = probs.sum(axis=0) / max(1, int(counted.sum()))
+    outcome = Outcome(scores.prompt_ids, scores.model_ids, counted, columns, share)
+    seconds = time.perf_counter() - start
+    return RunResult(spec_of(reference, scenario, rules.name, seed), outcome, seconds, notes=notes_of(scenario, rules))
+
+
+def _common_columns(scenario: Scenario, rules: Protocol) -> dict[str, NDArray[np.float64]]:
+    """What the scenario alone decides: oracle, best single models, reference."""
+    test, train = scenario.test.scores, scenario.train.scores
+    n = test.shape[0]
+    columns = {
+        "oracle": np.nan_to_num(np.fmax.reduce(test.dense(), axis=1)).astype(np.float64),
+        "best_single": single_scores(test, ranking(test.model_means, test.counts, n)),
+        "best_single_train": single_scores(test, ranking(train.model_means, train.counts, train.shape[0])),
+    }
+    columns["baseline"] = columns[rules.baseline]
+    if scenario.reference_score is not None:
+        columns["reference"] = np.full(n, scenario.reference_score)
+    return columns
+
+
+def _restricted(probs: NDArray[np.float64], seen: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+    """The distribution over the models that were observed on each prompt."""
+    if seen is None:
+        return probs
+    kept = np.where(seen, probs, 0.0)
+    total = kept.sum(axis=1, keepdims=True)
+    restricted = np.zeros_like(kept)
+    np.divide(kept, total, out=restricted, where=total > 0)
+    return restricted

@@ -1,0 +1,240 @@
+"""Routers and references by name: ``knn:k=50,ties=train_mean``, ``mypkg.mymod:MyRouter``, an entry point."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import dataclasses
+import difflib
+import inspect
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import metadata
+from typing import Any, Literal
+
+from routereval.catalogue import Catalogue, import_object
+from routereval.errors import ParameterError, RouterError, UnknownNameError
+from routereval.protocols import Protocol
+from routereval.references import REFERENCES
+
+ENTRY_POINTS = "routereval.routers"
+
+
+@cache
+def routers() -> Catalogue:
+    """Every router by name: ours, then those of installed packages (entry points ``routereval.routers``)."""
+    catalogue = Catalogue(
+        "router",
+        {
+            "best_single": "routereval.routers.best_single:BestSingle",
+            "knn": "routereval.routers.knn:KNN",
+            "kmeans": "routereval.routers.kmeans:KMeans",
+            "linear": "routereval.routers.linear:Linear",
+            "mlp": "routereval.routers.mlp:MLP",
+        },
+    )
+    for entry in metadata.entry_points(group=ENTRY_POINTS):
+        catalogue.add(entry.name, entry.value)
+    return catalogue
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    """A router or reference as one asks for it.
+
+    Parameters
+    ----------
+    name : of the catalogue, or ``package.module:Class``.
+    params : values by name; strings are read as the parameter's type.
+    """
+
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> PolicySpec:
+        """Read ``name``, ``name:k=v,...``, ``package.module:Class`` or ``package.module:Class:k=v,...``.
+
+        Raises
+        ------
+        ParameterError : a parameter without "=".
+        """
+        head, *rest = text.split(":")
+        name = head
+        if "." in head and rest:
+            name = f"{head}:{rest.pop(0)}"
+        params: dict[str, str] = {}
+        for pair in filter(None, (piece.strip() for piece in ":".join(rest).split(","))):
+            key, equals, value = pair.partition("=")
+            if not equals:
+                raise ParameterError(f"cannot read {pair!r} in {text!r}; write parameters as name:k=v,k=v")
+            params[key.strip()] = value.strip()
+        return cls(name, params)
+
+    def build(self) -> Any:
+        """The router or reference.
+
+        Raises
+        ------
+        UnknownNameError : nothing has that name.
+        ParameterError : a parameter it does not have, or a value it cannot take.
+        """
+        cls = _class_named(self.name)
+        if _is_estimator(cls):
+            from routereval.routers.sklearn import SklearnRouter
+
+            params = dict(self.params)
+            ties = _checked(self.name, SklearnRouter, {"ties": params.pop("ties", "protocol")})
+            return SklearnRouter(cls(**_checked(self.name, cls, params)), **ties)
+        return cls(**_checked(self.name, cls, self.params))
+
+
+def describe(policy: Any) -> tuple[str, dict[str, Any]]:
+    """The name and all parameters but the seed of a router or reference: what ``PolicySpec`` would need to build it."""
+    from routereval.routers.sklearn import SklearnRouter
+
+    if isinstance(policy, SklearnRouter):
+        estimator = policy.estimator
+        defaults = {k: p.default for k, p in inspect.signature(type(estimator)).parameters.items()}
+        given = {k: v for k, v in estimator.get_params(deep=False).items() if repr(v) != repr(defaults.get(k))}
+        return _name_of(type(estimator)), _plain(given) | {"ties": policy.ties}
+    if dataclasses.is_dataclass(policy):
+        values = {f.name: getattr(policy, f.name) for f in dataclasses.fields(policy) if f.init}
+    else:
+        values = {k: v for k, v in vars(policy).items() if not k.startswith("_") and not k.endswith("_")}
+    values.pop("seed", None)
+    return _name_of(type(policy)), _plain(values)
+
+
+def is_reference(policy: Any) -> bool:
+    """Whether it reads the answers."""
+    return hasattr(policy, "expected") and not hasattr(policy, "fit")
+
+
+def prepared(router: Any, rules: Protocol, seed: int | None) -> Any:
+    """A fresh copy of the router for one run, its ``seed`` set, its ``ties`` as the protocol says."""
+    changes: dict[str, Any] = {}
+    if seed is not None and hasattr(router, "seed"):
+        changes["seed"] = seed
+    if getattr(router, "ties", None) == "protocol":
+        changes["ties"] = rules.ties
+    if dataclasses.is_dataclass(router) and not isinstance(router, type):
+        fresh = dataclasses.replace(router, **changes)
+    else:
+        fresh = copy.deepcopy(router)
+        for name, value in changes.items():
+            setattr(fresh, name, value)
+    ties = getattr(fresh, "ties", "first")
+    if ties not in ("first", "train_mean"):
+        raise ParameterError(f"ties is {ties!r}; expected 'protocol', 'first' or 'train_mean'")
+    for method in ("fit", "predict"):
+        if not callable(getattr(fresh, method, None)):
+            raise RouterError(f"{type(router).__name__} has no method {method}(); a router has fit and predict")
+    return fresh
+
+
+def defaults_of(name: str) -> dict[str, Any]:
+    """The parameters of a catalogued router or reference with their default values, without the seed."""
+    if name not in routers() and name not in REFERENCES:
+        return {}
+    cls = _class_named(name)
+    return {f.name: f.default for f in dataclasses.fields(cls) if f.init and f.name != "seed"}
+
+
+def _class_named(name: str) -> Any:
+    if name in REFERENCES:
+        return REFERENCES[name]
+    if ":" not in name:
+        if name not in routers():
+            known = [*routers(), *REFERENCES]
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+            hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}"
+            raise UnknownNameError(f"unknown router {name!r}; {hint} One of your own: --router package.module:Class")
+        return routers()[name]
+    try:
+        return import_object(name)
+    except (ImportError, AttributeError) as error:
+        raise UnknownNameError(
+            f"cannot import router {name!r}: {error}; expected package.module:Class, importable from here"
+        ) from error
+
+
+def _is_estimator(cls: Any) -> bool:
+    return isinstance(cls, type) and all(hasattr(cls, name) for name in ("fit", "predict", "get_params", "set_params"))
+
+
+def _checked(name: str, cls: Any, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with strings read as their types; unknown ones are an error."""
+    known = [p for p in inspect.signature(cls).parameters if p not in ("seed", "args", "kwargs")]
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls).parameters.values())
+    for key in params:
+        if key == "seed":
+            raise ParameterError(f"{name}: the seed is set for the whole run; give --seed")
+        if key not in known and not open_ended:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}? It takes" if near else "it takes"
+            raise ParameterError(f"{name} has no parameter {key!r}; {hint}: {', '.join(known) or 'none'}")
+    types_ = typing.get_type_hints(cls.__init__ if not dataclasses.is_dataclass(cls) else cls)
+    return {key: _read(name, key, value, types_.get(key)) for key, value in params.items()}
+
+
+def _read(name: str, key: str, value: Any, expected: Any) -> Any:
+    """A string as the expected type; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    origin = typing.get_origin(expected)
+    if origin is Literal:
+        allowed = typing.get_args(expected)
+        if value not in allowed:
+            raise ParameterError(f"{name}: {key} is {value!r}; expected one of {', '.join(map(str, allowed))}")
+        return value
+    if origin in (typing.Union, types.UnionType):
+        options = typing.get_args(expected)
+        if type(None) in options and value.lower() == "none":
+            return None
+        for option in options:
+            if option is not type(None):
+                try:
+                    return _read(name, key, value, option)
+                except ParameterError:
+                    continue
+        raise ParameterError(f"{name}: {key} is {value!r}; expected {expected}")
+    if expected is bool:
+        if value.lower() not in ("true", "false"):
+            raise ParameterError(f"{name}: {key} is {value!r}; expected true or false")
+        return value.lower() == "true"
+    if expected in (int, float):
+        try:
+            return expected(value)
+        except ValueError:
+            raise ParameterError(f"{name}: {key} is {value!r}; expected {expected.__name__}") from None
+    if expected is str:
+        return value
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+
+
+def _name_of(cls: type) -> str:
+    path = f"{cls.__module__}:{cls.__qualname__}"
+    for catalogue in (routers(), REFERENCES):
+        for name in catalogue:
+            if catalogue.path(name) == path:
+                return name
+    # scikit-learn keeps classes in private modules and offers them one level up.
+    public = ".".join(part for part in cls.__module__.split(".") if not part.startswith("_"))
+    try:
+        if import_object(f"{public}:{cls.__qualname__}") is cls:
+            return f"{public}:{cls.__qualname__}"
+    except (ImportError, AttributeError):
+        return path
+    return path
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that JSON can hold; others as their repr."""
+    return {k: v if isinstance(v, (str, int, float, bool, type(None))) else repr(v) for k, v in values.items()}

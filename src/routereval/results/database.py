@@ -1,0 +1,306 @@
+"""The results file: one SQLite database, one row and one transaction per run."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from routereval.data.outcome import Outcome
+from routereval.errors import ResultsError
+from routereval.results.run import RunResult, RunSpec, canonical_json
+from routereval.stats import Interval
+
+APPLICATION_ID = 0x52744576  # "RtEv": how a SQLite file says whose it is
+VERSION = 1
+BUSY_SECONDS = 60.0
+
+_SCHEMA = """
+CREATE TABLE runs (
+    key TEXT PRIMARY KEY,        -- sha256 of the canonical JSON of the columns up to data_hash
+    scenario TEXT NOT NULL,
+    router TEXT NOT NULL,
+    params TEXT NOT NULL,        -- JSON
+    encoder TEXT NOT NULL,
+    protocol TEXT NOT NULL,
+    seed INTEGER NOT NULL,
+    data_hash TEXT NOT NULL,     -- names the data in the store
+    error TEXT,                  -- NULL where the run succeeded; a failed run is done again
+    seconds REAL NOT NULL,
+    metrics TEXT NOT NULL,       -- JSON: value by metric, null where it does not exist
+    intervals TEXT NOT NULL,     -- JSON: [low, high] by metric
+    notes TEXT NOT NULL,         -- JSON
+    versions TEXT NOT NULL,      -- JSON: of this package and of what it computes with
+    prompts INTEGER NOT NULL,    -- n
+    models INTEGER NOT NULL,     -- m
+    columns TEXT NOT NULL,       -- JSON: names of the rows of per_prompt
+    per_prompt BLOB,             -- zlib of float64 (columns, n)
+    counted BLOB,                -- zlib of uint8 (n): which prompts count
+    share BLOB,                  -- zlib of float64 (m): how often each candidate is chosen
+    choices BLOB                 -- zlib of int32 (n): position of the chosen candidate, -1 where none; NULL: it draws
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A row of the results file.
+
+    Parameters
+    ----------
+    metrics, intervals : as computed when the run ended; nan where a metric does not exist.
+    outcome : the per-prompt values; None where the run failed. Ids are not stored: the data have them.
+    """
+
+    spec: RunSpec
+    metrics: dict[str, float]
+    intervals: dict[str, Interval]
+    seconds: float
+    error: str | None
+    notes: tuple[str, ...]
+    versions: dict[str, str]
+    outcome: Outcome | None
+
+
+class ResultStore:
+    """A results file, open.
+
+    Any number of processes may have it open; each run is written in one transaction, so a file is whole at any time.
+
+    Raises
+    ------
+    ResultsError : not a results file of ours, one from a newer version, or one that cannot be written.
+    """
+
+    def __init__(self, path: Path, *, create: bool = True):
+        self.path = path
+        if not create and not path.is_file():
+            raise ResultsError(f"there is no results file {path}; make one with: routereval run --results {path}")
+        self._connection = _connect(path, create)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def done(self) -> set[str]:
+        """The keys of all runs that succeeded."""
+        with _reporting(self.path):
+            return {key for (key,) in self._connection.execute("SELECT key FROM runs WHERE error IS NULL")}
+
+    def is_done(self, key: str) -> bool:
+        """Whether this run is stored and succeeded."""
+        query = "SELECT 1 FROM runs WHERE key = ? AND error IS NULL"
+        with _reporting(self.path):
+            return self._connection.execute(query, (key,)).fetchone() is not None
+
+    def put(self, result: RunResult) -> None:
+        """Store a run. One that succeeded already stays as it is; a failed one gives way."""
+        row = _row(result)
+        names = ", ".join(row)
+        marks = ", ".join("?" * len(row))
+        update = ", ".join(f"{name} = excluded.{name}" for name in row if name != "key")
+        with _reporting(self.path), self._connection:
+            self._connection.execute(
+                f"INSERT INTO runs ({names}) VALUES ({marks}) "
+                f"ON CONFLICT (key) DO UPDATE SET {update} WHERE runs.error IS NOT NULL",
+                tuple(row.values()),
+            )
+
+    def runs(self) -> list[StoredRun]:
+        """Every run, by scenario, then router."""
+        order = "ORDER BY scenario, router, params, encoder, protocol, seed, key"
+        with _reporting(self.path):
+            cursor = self._connection.execute(f"SELECT * FROM runs {order}")
+            names = [column[0] for column in cursor.description]
+            return [_stored(dict(zip(names, row, strict=True))) for row in cursor]
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package and of what it computes with."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("routereval", "numpy", "scikit-learn", "numba")}
+
+
+def _connect(path: Path, create: bool) -> sqlite3.Connection:
+    with _reporting(path):
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
+        else:
+            connection = _open_for_reading(path)
+        try:
+            _check(connection, path)
+            if create:
+                _prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _open_for_reading(path: Path) -> sqlite3.Connection:
+    uri = path.resolve().as_uri()
+    connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        # A file in WAL mode in a folder that cannot be written: nobody else can be writing it either.
+        connection.close()
+        connection = sqlite3.connect(f"{uri}?immutable=1", uri=True)
+    return connection
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    if owner != APPLICATION_ID and not (empty and owner == 0 and version == 0):
+        raise ResultsError(
+            f"{path} is a SQLite database, but not a RouterEval results file; name another with --results"
+        )
+    if version > VERSION:
+        raise ResultsError(
+            f"{path} has format {version}, written by a newer RouterEval; this one reads up to {VERSION}: "
+            "pip install --upgrade routereval"
+        )
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    # Two processes may get here at once: the second waits, and finds the table.
+    connection.isolation_level = None
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            connection.execute(_SCHEMA)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.isolation_level = "DEFERRED"
+
+
+def _row(result: RunResult) -> dict[str, Any]:
+    spec, outcome = result.spec, result.outcome
+    row: dict[str, Any] = {
+        "key": spec.key,
+        "scenario": spec.scenario,
+        "router": spec.router,
+        "params": canonical_json(dict(spec.params)),
+        "encoder": spec.encoder,
+        "protocol": spec.protocol,
+        "seed": spec.seed,
+        "data_hash": spec.data_hash,
+        "error": result.error,
+        "seconds": result.seconds,
+        "metrics": canonical_json({name: _null(value) for name, value in result.metrics.items()}),
+        "intervals": canonical_json({k: [_null(low), _null(high)] for k, (low, high) in result.intervals.items()}),
+        "notes": canonical_json(list(result.notes)),
+        "versions": canonical_json(versions()),
+        "prompts": 0,
+        "models": spec.m,
+        "columns": "[]",
+        "per_prompt": None,
+        "counted": None,
+        "share": None,
+        "choices": None,
+    }
+    if outcome is not None:
+        row |= {
+            "prompts": len(outcome.prompt_ids),
+            "models": len(outcome.model_ids),
+            "columns": canonical_json(list(outcome.columns)),
+            "per_prompt": _pack(np.stack(list(outcome.columns.values()))),
+            "counted": _pack(outcome.counted.astype(np.uint8)),
+            "share": _pack(outcome.share),
+            "choices": None if outcome.choices is None else _pack(outcome.choices),
+        }
+    return row
+
+
+def _stored(row: dict[str, Any]) -> StoredRun:
+    spec = RunSpec(
+        row["scenario"],
+        row["router"],
+        json.loads(row["params"]),
+        row["encoder"],
+        row["protocol"],
+        row["seed"],
+        row["data_hash"],
+    )
+    bounds = json.loads(row["intervals"])
+    return StoredRun(
+        spec=spec,
+        metrics={name: _nan(value) for name, value in json.loads(row["metrics"]).items()},
+        intervals={name: (_nan(low), _nan(high)) for name, (low, high) in bounds.items()},
+        seconds=row["seconds"],
+        error=row["error"],
+        notes=tuple(json.loads(row["notes"])),
+        versions=json.loads(row["versions"]),
+        outcome=None if row["per_prompt"] is None else _outcome(row),
+    )
+
+
+def _outcome(row: dict[str, Any]) -> Outcome:
+    names, n, m = json.loads(row["columns"]), row["prompts"], row["models"]
+    columns = np.frombuffer(zlib.decompress(row["per_prompt"])).reshape(len(names), n)
+    choices = row["choices"]
+    return Outcome(
+        prompt_ids=tuple(map(str, range(n))),
+        model_ids=tuple(map(str, range(m))),
+        counted=np.frombuffer(zlib.decompress(row["counted"]), dtype=np.uint8).astype(np.bool_),
+        columns=dict(zip(names, columns, strict=True)),
+        share=np.frombuffer(zlib.decompress(row["share"])),
+        choices=None if choices is None else np.frombuffer(zlib.decompress(choices), dtype=np.int32),
+    )
+
+
+def _pack(values: np.ndarray[Any, Any]) -> bytes:
+    return zlib.compress(np.ascontiguousarray(values).tobytes(), 6)
+
+
+def _null(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+@contextmanager
+def _reporting(path: Path) -> Iterator[None]:
+    """SQLite's and the system's errors as ours."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        what = str(error)
+        if "full" in what:
+            hint = "free some space; every run that had ended is stored, and the same command carries on"
+        elif "not a database" in what or "malformed" in what:
+            hint = "it is not a results file of ours, or it is damaged; name another with --results"
+        elif "locked" in what:
+            hint = f"another process held it for more than {BUSY_SECONDS:.0f} seconds"
+        else:
+            hint = "check that the folder exists and can be written"
+        raise ResultsError(f"results file {path}: {what}; {hint}") from error

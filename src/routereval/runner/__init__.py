@@ -1,0 +1,1 @@
+"""Running: what there is to do (``plan``), and doing it (``execute``)."""

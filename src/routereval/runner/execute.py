@@ -1,0 +1,123 @@
+"""Doing what was planned: here or in worker processes, each run stored as it ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache
+
+from routereval.data.benchmark import BenchmarkData
+from routereval.encoders import embedded
+from routereval.errors import RouterEvalError
+from routereval.evaluation import evaluate_many
+from routereval.results import ResultStore, RunResult
+from routereval.runner.plan import Task
+
+OnResult = Callable[[RunResult], None]
+
+
+def execute(tasks: Sequence[Task], store: ResultStore, *, jobs: int = 1, on_result: OnResult | None = None) -> None:
+    """Do every run that is not stored yet; only this process writes.
+
+    Parameters
+    ----------
+    jobs : how many processes work; 1 works in this one.
+    on_result : called after a run is stored, failed ones included.
+
+    Raises
+    ------
+    RouterEvalError : a worker process died.
+    ResultsError : a result cannot be stored.
+    """
+    report = on_result or (lambda result: None)
+    left = [task for task in (task.without(store.done()) for task in tasks) if task is not None]
+    if jobs <= 1 or len(left) <= 1:
+        for task in left:
+            _do_here(task, store, report)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(jobs, len(left)), mp_context=context, initializer=_start_worker)
+    try:
+        _do_there(left, store, pool, jobs, report)
+    except BaseException:
+        # Not waiting: what runs now is done again next time, what ended is stored.
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def perform(task: Task) -> list[RunResult]:
+    """The runs of one task, failed ones as results that say why."""
+    data = _encoded(task.data, task.encoder)
+    failed: list[RunResult] = []
+    scenarios = []
+    for (strategy, m), spec in zip(task.pools, task.specs, strict=True):
+        try:
+            scenarios.append((spec, data.scenario(strategy, m)))
+        except RouterEvalError as error:
+            failed.append(RunResult(spec, None, 0.0, error=_sentence(error)))
+    done = []
+    if scenarios:
+        results = evaluate_many(task.policy, [s for _, s in scenarios], protocol=task.protocol, seed=task.seed)
+        for (spec, _), result in zip(scenarios, results, strict=True):
+            if isinstance(result, RouterEvalError):
+                done.append(RunResult(spec, None, 0.0, error=_sentence(result)))
+            else:
+                done.append(result)
+    for result in done:
+        # Here rather than where it is stored: the bootstrap is work, and workers share it.
+        _ = result.metrics, result.intervals
+    return done + failed
+
+
+@lru_cache(maxsize=4)
+def _encoded(data: BenchmarkData, encoder: str) -> BenchmarkData:
+    return embedded(data, encoder)
+
+
+def _do_here(task: Task, store: ResultStore, report: OnResult) -> None:
+    remaining = task.without(store.done())
+    for result in perform(remaining) if remaining else []:
+        store.put(result)
+        report(result)
+
+
+def _do_there(tasks: Sequence[Task], store: ResultStore, pool: Executor, jobs: int, report: OnResult) -> None:
+    waiting = list(reversed(tasks))
+    running: set[Future[list[RunResult]]] = set()
+    while waiting or running:
+        while waiting and len(running) < 2 * jobs:
+            remaining = waiting.pop().without(store.done())
+            if remaining is not None:
+                running.add(pool.submit(perform, remaining))
+        ended, running = wait(running, return_when=FIRST_COMPLETED)
+        for future in ended:
+            try:
+                results = future.result()
+            except BrokenProcessPool as error:
+                raise RouterEvalError(
+                    "a worker process died (out of memory, or a router took it down); what had ended is stored, "
+                    "and the same command with --jobs 1 shows which run it is"
+                ) from error
+            for result in results:
+                store.put(result)
+                report(result)
+
+
+def _start_worker() -> None:
+    # The driver answers Ctrl-C; a worker that did too would only print a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return
+    threadpool_limits(limits=1)
+
+
+def _sentence(error: RouterEvalError) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,84 @@
+"""What there is to run: scenarios x routers x seeds, in tasks that share a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from routereval.data.benchmark import BenchmarkData, PoolKey
+from routereval.datasets import Selection
+from routereval.encoders import embedded
+from routereval.policies import describe, is_reference
+from routereval.protocols import protocol as protocol_named
+from routereval.results.run import RunSpec
+
+
+@dataclass(frozen=True)
+class Task:
+    """Runs that are done together: the scenarios of one benchmark that one fit serves.
+
+    Parameters
+    ----------
+    data, encoder : the benchmark and the embeddings to use; encoded where the task is done.
+    pools : which scenarios.
+    policy : the router or reference.
+    specs : one per pool: what the runs are called.
+    """
+
+    data: BenchmarkData
+    encoder: str
+    pools: tuple[PoolKey, ...]
+    policy: Any
+    protocol: str
+    seed: int
+    specs: tuple[RunSpec, ...]
+
+    def without(self, done: set[str]) -> Task | None:
+        """What is left of it; None where all is done."""
+        left = [(pool, spec) for pool, spec in zip(self.pools, self.specs, strict=True) if spec.key not in done]
+        if not left:
+            return None
+        pools, specs = zip(*left, strict=True)
+        return Task(self.data, self.encoder, pools, self.policy, self.protocol, self.seed, specs)
+
+
+def plan(
+    selections: Sequence[Selection],
+    policies: Sequence[Any],
+    *,
+    protocol: str = "strict",
+    encoder: str = "auto",
+    seeds: Sequence[int] = (0,),
+) -> list[Task]:
+    """One task per (benchmark, columnwise router or reference, seed), one per scenario for other routers.
+
+    Raises
+    ------
+    UnknownNameError : no such protocol or encoder.
+    MissingDataError : the encoder has nothing to encode.
+    """
+    protocol_named(protocol)
+    tasks = []
+    for selection in selections:
+        actual = embedded(selection.data, encoder).encoder
+        for policy in policies:
+            name, params = describe(policy)
+            together = is_reference(policy) or getattr(policy, "columnwise", False)
+            groups = [selection.pools] if together else [(pool,) for pool in selection.pools]
+            for seed in seeds:
+                for pools in groups:
+                    specs = tuple(
+                        RunSpec(
+                            f"{selection.data.benchmark}/{strategy}/{m}",
+                            name,
+                            params,
+                            actual,
+                            protocol,
+                            seed,
+                            selection.data.data_hash,
+                        )
+                        for strategy, m in pools
+                    )
+                    tasks.append(Task(selection.data, actual, pools, policy, protocol, seed, specs))
+    return tasks
