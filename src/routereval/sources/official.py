@@ -212,8 +212,9 @@ def _check_packing(info: zipfile.ZipInfo, where: Location) -> None:
     if info.file_size > MAX_RATIO * packed:
         ratio = info.file_size / max(1, packed)
         raise UnsafeFileError(
-            f"{where} was refused: {packed:,} bytes unpack to {info.file_size:,}, {ratio:.0f} times as many, and router "
-            f"datasets stay below {MAX_RATIO} times. If you trust it, unpack it yourself and point --data at the folder"
+            f"{where} was refused: {packed:,} bytes unpack to {info.file_size:,}, {ratio:.0f} times as many, and "
+            f"router datasets stay below {MAX_RATIO} times. If you trust it, unpack it yourself and "
+            "point --data at the folder"
         )
 
 
