@@ -74,9 +74,9 @@ class BenchmarkData:
     def __reduce__(self) -> Any:
         # A worker process maps the store itself; megabytes of scores need not travel to it.
         if self.store_dir is not None:
-            from routereval.data.store import open_folder
+            from routereval.data.store import reopen
 
-            return open_folder, (self.store_dir,)
+            return reopen, (self.store_dir,)
         return super().__reduce__()
 
     @property

@@ -23,8 +23,8 @@ def select_pools(
 
     ``all_weak`` and ``all_strong`` are the window of m models of neighbouring rank with the highest oracle score,
     within the fifth of the ranks just above a mean of 0.1, and just below 0.9; ``strong_to_weak`` is the best of 1000
-    draws of one model from each of m near-equal groups of ranks between the two limits. The first wins ties; ranks are by a
-    stable sort.
+    draws of one model from each of m near-equal groups of ranks between the two limits. The first wins ties; ranks are
+    by a stable sort.
 
     Parameters
     ----------

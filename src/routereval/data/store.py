@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,12 @@ def open_folder(folder: Path) -> BenchmarkData:
         reference_score=meta["reference_score"],
         store_dir=folder,
     )
+
+
+@lru_cache(maxsize=32)
+def reopen(folder: Path) -> BenchmarkData:
+    """The same, once per process: what a worker makes of data sent to it."""
+    return open_folder(folder)
 
 
 def _write(folder: Path, data: BenchmarkData) -> None:

@@ -1,0 +1,105 @@
+"""The table of the paper on a terminal: benchmark x router, mu / V_R / V_B / E_p, each with its interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+
+from rich.console import Group as Stack
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from routereval import facts, protocols
+from routereval.metrics import METRICS
+from routereval.report.groups import SHOWN, Group, groups_of
+from routereval.results import StoredRun
+
+
+def results_table(runs: Sequence[StoredRun]) -> RenderableType:
+    """All runs as tables, one per benchmark, protocol and encoder, with what a reader should know below them."""
+    groups = groups_of(runs)
+    blocks: list[RenderableType] = []
+    for _, block in groupby(groups, key=lambda g: (g.benchmark, g.protocol, g.encoder)):
+        blocks += [_table(list(block)), ""]
+    return Stack(*blocks, *_footnotes(groups, runs))
+
+
+def _table(groups: list[Group]) -> Table:
+    first = groups[0]
+    known = facts.benchmarks().get(first.benchmark)
+    title = f"{known.title if known else first.benchmark}  ·  {first.protocol}  ·  {first.encoder} embeddings"
+    table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False)
+    published = any(g.published for g in groups)
+    table.add_column("m", justify="right")
+    table.add_column("router", no_wrap=True)
+    for name in SHOWN:
+        table.add_column(f"{METRICS[name].symbol} [95 %]", justify="right", no_wrap=True)
+    if published:
+        table.add_column("published\nmu / V_R / V_B / E_p", justify="right", no_wrap=True)
+    for m, of_size in groupby(groups, key=lambda g: g.m):
+        for g in of_size:
+            table.add_row(str(m), *_cells(g, published), style="dim" if g.is_reference else None)
+        table.add_section()
+    return table
+
+
+def _cells(g: Group, published: bool) -> list[RenderableType]:
+    mark = Text(" *", style="bold green") if g.best else Text("")
+    name = Text(g.label, style="bold" if g.best else "") + mark
+    if g.errors:
+        failed = Text(f"{len(g.errors)} of {g.runs} failed", style="bold red")
+        return [name, failed, *[""] * (len(SHOWN) - 1), *([""] if published else [])]
+    cells: list[RenderableType] = [name, *(Text(_number(g, metric)) for metric in SHOWN)]
+    if published:
+        row = g.published
+        cells.append("" if row is None else f"{row.mu:.2f} / {row.V_R:.2f} / {row.V_B:.2f} / {row.E_p:.2f}")
+    return cells
+
+
+def _number(g: Group, metric: str) -> str:
+    value = g.values[metric]
+    if math.isnan(value):
+        return "-"
+    low, high = g.intervals[metric]
+    return f"{value:.3f}" if math.isnan(low) else f"{value:.3f} [{low:.2f}, {high:.2f}]"
+
+
+def _footnotes(groups: Sequence[Group], runs: Sequence[StoredRun]) -> list[Text]:
+    notes = ["* best router of its pool size; dim rows are references, which read the answers"]
+    notes += [f"{name}: {protocols.protocol(name).about}" for name in sorted({g.protocol for g in groups})]
+    strategies = sorted({(g.strategies, g.runs) for g in groups})
+    if len(strategies) == 1:
+        names, count = strategies[0]
+        notes.append(
+            f"each number is the mean over {count} runs ({', '.join(names)}); brackets are 95 % bootstrap intervals"
+        )
+    else:
+        notes.append("brackets are 95 % bootstrap intervals; numbers are means over:")
+        for names, count in strategies:
+            cells = sorted({f"{g.benchmark} m={g.m}" for g in groups if (g.strategies, g.runs) == (names, count)})
+            notes.append(f"  {count} runs ({', '.join(names)}): {', '.join(cells)}")
+    if any(g.published for g in groups):
+        notes.append(_about_published(groups, runs))
+    common = set.intersection(*(set(run.notes) for run in runs)) if runs else set()
+    notes += sorted(common)
+    for note in sorted({note for run in runs for note in run.notes} - common):
+        where = sorted({run.spec.scenario for run in runs if note in run.notes})
+        listed = ", ".join(where[:4]) + (f" and {len(where) - 4} more" if len(where) > 4 else "")
+        notes.append(f"{note} ({listed})")
+    lines = [Text(note, style="dim") for note in notes]
+    errors = [error for g in groups for error in (f"{g.label} on {e}" for e in g.errors)]
+    return lines + [Text(f"failed: {error}", style="red") for error in errors]
+
+
+def _about_published(groups: Sequence[Group], runs: Sequence[StoredRun]) -> str:
+    text = "published: Huang et al. 2025, as they ran it (paper protocol)"
+    fewer = []
+    for name in dict.fromkeys(g.benchmark for g in groups if g.published):
+        tests = max((len(r.outcome.prompt_ids) for r in runs if r.spec.benchmark == name and r.outcome), default=0)
+        whole = facts.benchmarks()[name].prompts
+        # A tenth is tested on; a benchmark whose test part is clearly smaller is not the published one.
+        if tests < 0.095 * whole:
+            fewer.append(f"{name} ({tests} test prompts; published: about {whole // 10})")
+    return text + (f"; not the same data: {', '.join(fewer)}" if fewer else "")
