@@ -382,9 +382,11 @@ def _read_prompts(top: Mapping[Any, Any], pools: list[_Pool]) -> tuple[dict[str,
             if values is not None:
                 lengths[f"{part}_{name}"] = len(values)
         if len(set(lengths.values())) > 1:
-            one_each = {n: name for name, n in reversed(lengths.items())}
-            counts = ", ".join(f"{name} has {n}" for n, name in reversed(one_each.items()))
-            problems.append(f"{counts}; expected one row for each {part} prompt in all of them")
+            first_with: dict[int, str] = {}
+            for name, n in lengths.items():
+                first_with.setdefault(n, name)
+            counts = ", ".join(f"{name} has {n} rows" for n, name in first_with.items())
+            problems.append(f"{counts}; expected one for each {part} prompt everywhere")
         elif part != "val" and 0 in lengths.values():
             problems.append(f"the {part} split is empty; it needs at least one prompt, or leave {part}_score out")
         prompts[part], sizes[part] = found, next(iter(lengths.values()))
