@@ -228,7 +228,8 @@ def test_a_loose_pickle_wins_over_the_zip(folder: Path) -> None:
 
 
 def test_what_macos_adds_to_a_zip_is_passed_over(folder: Path) -> None:
-    junk = {"__MACOSX/router_dataset/._arc_router_dataset.pkl": b"x", "__MACOSX/mmlu_router_dataset.pkl": b"x"}
+    junk: dict[str, bytes] = {"router_dataset/._mmlu_pro_router_dataset.pkl": b"x"}
+    junk |= {"__MACOSX/router_dataset/._arc_router_dataset.pkl": b"x", "__MACOSX/mmlu_router_dataset.pkl": b"x"}
     zipped(folder, {**junk, "router_dataset/": b"", "router_dataset/arc_router_dataset.pkl": pickle.dumps(dataset())})
     (folder / "._gsm8k_router_dataset.pkl").write_bytes(b"x")
     assert list(official.benchmarks(folder)) == ["arc"]
@@ -384,6 +385,18 @@ def test_cells_only_one_pool_lacks_stay_missing(folder: Path) -> None:
     assert observed[:4].all()
     assert not observed[4:, 3:].any()
     assert "pool all_weak/3 has no test scores" in data.missing
+
+
+def test_graded_cells_stay_missing_too(folder: Path) -> None:
+    value = dataset()
+    weak = pool(("c", "d", "e"), ("train",))
+    weak["data"]["train_score"][0, 1] = 0.5
+    value["easy"] = {3: {"all_strong": pool(("a", "b", "c")), "all_weak": weak}}
+    write(value, folder)
+    dense = official.load("arc", folder).scores.dense()
+    assert dense[0, 3] == 0.5
+    assert np.isnan(dense[4:, 3:]).all()
+    assert np.isfinite(dense[:4]).all() and np.isfinite(dense[:, :3]).all()
 
 
 @pytest.mark.parametrize("section", ["embedding", "prompt"])

@@ -232,6 +232,32 @@ def test_tricks_are_refused(attack: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("attack", "reason"),
+    [
+        ("STACK_GLOBAL", "asks for the Python object 'os.system'"),
+        ("INST", "asks for the Python object 'os.system'"),
+        ("OBJ", "asks for the Python object 'os.system'"),
+        ("STACK_GLOBAL with a dotted name", "asks for the Python object 'numpy.core.os.system'"),
+        ("EXT1", "uses the opcode EXT1"),
+        ("BINPERSID", "uses the opcode BINPERSID"),
+        ("_reconstruct of dict", "asks for the Python object 'builtins.dict'"),
+        ("_reconstruct of a permitted name", "reconstructs 'numpy.dtype', which is no numpy.ndarray"),
+        ("dtype of raw memory", "has an array of dtype 'V8'"),
+        ("BUILD of a dict", "sets the state of a value of type dict"),
+        ("objects that are numbers", r"objects that are not all strings \(int\)"),
+    ],
+)
+def test_the_refusal_names_what_was_asked_for(attack: str, reason: str) -> None:
+    with pytest.raises(UnsafeFileError, match=reason):
+        read(HOSTILE[attack])
+
+
+def test_a_name_is_refused_where_it_stands_before_anything_is_called_with_it() -> None:
+    with pytest.raises(UnsafeFileError, match=r"at byte 1 it asks for the Python object 'os\.system'"):
+        read(b"N" + name("os", "system") + b"not read any more")
+
+
+@pytest.mark.parametrize(
     "data",
     [
         b"",
@@ -306,6 +332,16 @@ def test_an_absurd_size_is_an_error_and_no_allocation(data: bytes) -> None:
     tracemalloc.start()
     with pytest.raises(DataError, match=r"some\.pkl is damaged: .* claims"):
         read(data)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
+def test_a_length_beyond_the_end_of_a_file_on_disk_allocates_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "some.pkl"
+    path.write_bytes(b"\x8e" + struct.pack("<Q", 10**12) + b"abc.")
+    tracemalloc.start()
+    with path.open("rb") as file, pytest.raises(DataError, match=r"is cut off: at byte 9 it needs 10{12} more bytes"):
+        unpickle(file, "some.pkl", path.stat().st_size)
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
 
