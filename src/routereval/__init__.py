@@ -1,1 +1,77 @@
-"""RouterEval: the benchmark of LLM routers."""
+"""RouterEval: the benchmark of LLM routers. Which model should answer this prompt?
+
+>>> import routereval as rv
+>>> scenario = rv.load_scenario("demo_math/all_strong/5")
+>>> result = rv.evaluate(rv.KNN(k=5), scenario)
+>>> print(result)  # doctest: +ELLIPSIS
+knn...
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from routereval.api import load_benchmark, load_scenario, load_table, run
+    from routereval.data.benchmark import BenchmarkData
+    from routereval.data.prediction import Prediction
+    from routereval.data.queries import Queries
+    from routereval.data.scenario import CandidatePool, Partition, Scenario
+    from routereval.data.scores import ScoreMatrix
+    from routereval.data.split import Split
+    from routereval.errors import RouterEvalError
+    from routereval.evaluation import evaluate
+    from routereval.metrics import METRICS
+    from routereval.references import BestSingleHindsight, Oracle, Random, RandomMixture
+    from routereval.results import ResultStore, RunResult, RunSpec
+    from routereval.routers.best_single import BestSingle
+    from routereval.routers.contract import ColumnwiseRouter, Router
+    from routereval.routers.kmeans import KMeans
+    from routereval.routers.knn import KNN
+    from routereval.routers.linear import Linear
+    from routereval.routers.mlp import MLP
+    from routereval.routers.sklearn import SklearnRouter
+    from routereval.sources.synthetic import Synthetic, SyntheticSpec
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "api": ("load_benchmark", "load_scenario", "load_table", "run"),
+    "data.benchmark": ("BenchmarkData",),
+    "data.prediction": ("Prediction",),
+    "data.queries": ("Queries",),
+    "data.scenario": ("CandidatePool", "Partition", "Scenario"),
+    "data.scores": ("ScoreMatrix",),
+    "data.split": ("Split",),
+    "errors": ("RouterEvalError",),
+    "evaluation": ("evaluate",),
+    "metrics": ("METRICS",),
+    "references": ("BestSingleHindsight", "Oracle", "Random", "RandomMixture"),
+    "results": ("ResultStore", "RunResult", "RunSpec"),
+    "routers.best_single": ("BestSingle",),
+    "routers.contract": ("ColumnwiseRouter", "Router"),
+    "routers.kmeans": ("KMeans",),
+    "routers.knn": ("KNN",),
+    "routers.linear": ("Linear",),
+    "routers.mlp": ("MLP",),
+    "routers.sklearn": ("SklearnRouter",),
+    "sources.synthetic": ("Synthetic", "SyntheticSpec"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "__version__",
+    *_HOME_OF,
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: `import routereval` itself loads nothing heavy.
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'routereval' has no attribute {name!r}")
+    return getattr(import_module(f"routereval.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

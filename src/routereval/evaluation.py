@@ -108,7 +108,7 @@ def evaluate_prediction(
     choices = choose(prediction.scores, tie_breaker, seen)
     counted = choices >= 0
     chosen = np.where(counted, np.nan_to_num(scores.dense()[np.arange(len(choices)), choices]), 0.0)
-    columns = _common_columns(scenario, rules) | {"chosen": chosen.astype(np.float64)}
+    columns = common_columns(scenario, rules) | {"chosen": chosen.astype(np.float64)}
     if prediction.probs is not None:
         columns["entropy"] = entropy_bits(_restricted(prediction.probs.astype(np.float64), seen), floor)
     share = np.bincount(choices[counted], minlength=scenario.m) / max(1, int(counted.sum()))
@@ -185,14 +185,14 @@ def _evaluate_reference(
     except RouterEvalError as error:
         return error
     counted: NDArray[np.bool_] = np.asarray(scores.mask().any(axis=1))
-    columns = _common_columns(scenario, rules) | {"chosen": expected, "entropy": entropy_bits(probs)}
+    columns = common_columns(scenario, rules) | {"chosen": expected, "entropy": entropy_bits(probs)}
     share = probs.sum(axis=0) / max(1, int(counted.sum()))
     outcome = Outcome(scores.prompt_ids, scores.model_ids, counted, columns, share)
     seconds = time.perf_counter() - start
     return RunResult(spec_of(reference, scenario, rules.name, seed), outcome, seconds, notes=notes_of(scenario, rules))
 
 
-def _common_columns(scenario: Scenario, rules: Protocol) -> dict[str, NDArray[np.float64]]:
+def common_columns(scenario: Scenario, rules: Protocol) -> dict[str, NDArray[np.float64]]:
     """What the scenario alone decides: oracle, best single models, reference."""
     test, train = scenario.test.scores, scenario.train.scores
     n = test.shape[0]

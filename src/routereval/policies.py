@@ -100,7 +100,8 @@ def describe(policy: Any) -> tuple[str, dict[str, Any]]:
         estimator = policy.estimator
         defaults = {k: p.default for k, p in inspect.signature(type(estimator)).parameters.items()}
         given = {k: v for k, v in estimator.get_params(deep=False).items() if repr(v) != repr(defaults.get(k))}
-        return _name_of(type(estimator)), _plain(given) | {"ties": policy.ties}
+        ties = {} if policy.ties == "protocol" else {"ties": policy.ties}
+        return _name_of(type(estimator)), _plain(given) | ties
     if dataclasses.is_dataclass(policy):
         values = {f.name: getattr(policy, f.name) for f in dataclasses.fields(policy) if f.init}
     else:

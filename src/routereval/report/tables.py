@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
+from rich import box
 from rich.console import Group as Stack
 from rich.console import RenderableType
 from rich.table import Table
@@ -26,32 +28,68 @@ def results_table(runs: Sequence[StoredRun]) -> RenderableType:
     return Stack(*blocks, *_footnotes(groups, runs))
 
 
+def listing_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Rows of equal keys as a table."""
+    table = Table(pad_edge=False, box=box.SIMPLE_HEAD)
+    for name in rows[0] if rows else ():
+        table.add_column(name.replace("_", " "))
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    return table
+
+
+def details_table(row: Mapping[str, Any]) -> Table:
+    """One thing, a line per property."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, value in row.items():
+        if value is not None:
+            table.add_row(name.replace("_", " "), _value(value))
+    return table
+
+
+def _value(value: Any) -> RenderableType:
+    if isinstance(value, Mapping):
+        width = max(map(len, value), default=0)
+        return Text("\n".join(f"{key:<{width}}  {_value(one)}" for key, one in value.items()))
+    if isinstance(value, bool):
+        return Text("yes" if value else "no")
+    if isinstance(value, float):
+        return Text(f"{value:.4g}")
+    if isinstance(value, list | tuple):
+        return Text("\n".join(map(str, value)) or "-")
+    return Text(str(value))
+
+
 def _table(groups: list[Group]) -> Table:
     first = groups[0]
     known = facts.benchmarks().get(first.benchmark)
     title = f"{known.title if known else first.benchmark}  ·  {first.protocol}  ·  {first.encoder} embeddings"
-    table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False)
+    table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False, box=box.SIMPLE_HEAD)
     published = any(g.published for g in groups)
     table.add_column("m", justify="right")
     table.add_column("router", no_wrap=True)
-    for name in SHOWN:
+    shown = [name for name in SHOWN if name != "V_R" or any(g.values.get(name, math.nan) > 0 for g in groups)]
+    for name in shown:
         table.add_column(f"{METRICS[name].symbol} [95 %]", justify="right", no_wrap=True)
     if published:
         table.add_column("published\nmu / V_R / V_B / E_p", justify="right", no_wrap=True)
     for m, of_size in groupby(groups, key=lambda g: g.m):
-        for g in of_size:
-            table.add_row(str(m), *_cells(g, published), style="dim" if g.is_reference else None)
+        for i, g in enumerate(of_size):
+            cells = _cells(g, shown, published)
+            table.add_row(str(m) if i == 0 else "", *cells, style="dim" if g.is_reference else None)
         table.add_section()
     return table
 
 
-def _cells(g: Group, published: bool) -> list[RenderableType]:
+def _cells(g: Group, shown: Sequence[str], published: bool) -> list[RenderableType]:
     mark = Text(" *", style="bold green") if g.best else Text("")
     name = Text(g.label, style="bold" if g.best else "") + mark
     if g.errors:
         failed = Text(f"{len(g.errors)} of {g.runs} failed", style="bold red")
-        return [name, failed, *[""] * (len(SHOWN) - 1), *([""] if published else [])]
-    cells: list[RenderableType] = [name, *(Text(_number(g, metric)) for metric in SHOWN)]
+        return [name, failed, *[""] * (len(shown) - 1), *([""] if published else [])]
+    cells: list[RenderableType] = [name, *(Text(_number(g, metric)) for metric in shown)]
     if published:
         row = g.published
         cells.append("" if row is None else f"{row.mu:.2f} / {row.V_R:.2f} / {row.V_B:.2f} / {row.E_p:.2f}")

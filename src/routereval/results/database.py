@@ -70,6 +70,14 @@ class StoredRun:
     versions: dict[str, str]
     outcome: Outcome | None
 
+    @classmethod
+    def of(cls, result: RunResult) -> StoredRun:
+        """A result as it would be read back."""
+        return cls(
+            *(result.spec, result.metrics, result.intervals, result.seconds, result.error, result.notes, versions()),
+            outcome=result.outcome,
+        )
+
 
 class ResultStore:
     """A results file, open.
@@ -123,13 +131,14 @@ class ResultStore:
                 tuple(row.values()),
             )
 
-    def runs(self) -> list[StoredRun]:
-        """Every run, by scenario, then router."""
+    def runs(self, keys: set[str] | None = None) -> list[StoredRun]:
+        """Every run, or those with these keys, by scenario, then router."""
         order = "ORDER BY scenario, router, params, encoder, protocol, seed, key"
         with _reporting(self.path):
             cursor = self._connection.execute(f"SELECT * FROM runs {order}")
             names = [column[0] for column in cursor.description]
-            return [_stored(dict(zip(names, row, strict=True))) for row in cursor]
+            rows = (dict(zip(names, row, strict=True)) for row in cursor)
+            return [_stored(row) for row in rows if keys is None or row["key"] in keys]
 
 
 def versions() -> dict[str, str]:

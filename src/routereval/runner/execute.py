@@ -116,7 +116,7 @@ def _start_worker() -> None:
         from threadpoolctl import threadpool_limits
     except ImportError:
         return
-    threadpool_limits(limits=1)
+    threadpool_limits(limits=1)  # type: ignore[no-untyped-call]
 
 
 def _sentence(error: RouterEvalError) -> str:

@@ -143,6 +143,8 @@ class Synthetic:
             data_hash=key,
             subsets=subsets,
             synthetic=True,
+            reference_model=f"the best of all {spec.models} models",
+            reference_score=float(scores.model_means.max()),
         )
 
     def _scores(self, rng: np.random.Generator) -> NDArray[np.bool_] | NDArray[np.float32]:

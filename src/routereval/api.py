@@ -1,0 +1,90 @@
+"""The verbs of Python users: load, run. (``evaluate`` is in ``evaluation``.)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from routereval.data.benchmark import BenchmarkData
+from routereval.data.scenario import Scenario
+from routereval.datasets import Datasets
+from routereval.encoders import embedded
+from routereval.policies import PolicySpec
+from routereval.results import ResultStore, StoredRun
+from routereval.runner.execute import execute
+from routereval.runner.plan import plan
+
+
+def load_benchmark(name: str, data: str | Path | None = None, *, encoder: str = "auto") -> BenchmarkData:
+    """All data of one benchmark; ``.scenario("all_strong", 5)`` cuts a routing problem out of it.
+
+    Parameters
+    ----------
+    data : folder, zip or pickle with official router datasets; not needed for the demo benchmarks.
+    encoder : ``shipped``, ``hashing``, or ``auto``: shipped where there are any.
+
+    Raises
+    ------
+    UnknownNameError, MissingDataError : no such benchmark; not in ``data``.
+    """
+    return embedded(Datasets(_path(data)).benchmark(name), encoder)
+
+
+def load_scenario(scenario_id: str, data: str | Path | None = None, *, encoder: str = "auto") -> Scenario:
+    """One routing problem by its id ``benchmark/strategy/m``, as :func:`load_benchmark` finds it."""
+    return Datasets(_path(data), encoder).scenario(scenario_id)
+
+
+def load_table(
+    path: str | Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    embeddings: str | Path | None = None,
+    encoder: str = "auto",
+) -> BenchmarkData:
+    """Scores of one's own, long or wide, CSV, JSONL or Parquet; one pool ``all`` of every model in it.
+
+    Parameters
+    ----------
+    columns : which column is what, where names leave a doubt: ``{"score": "acc_norm", "prompt": "doc_id"}``.
+    embeddings : .npy file, (prompts, d), rows in the order in which prompts first appear.
+    """
+    from routereval.sources.tables import load_table as read
+
+    return embedded(read(Path(path), columns=columns, embeddings=_path(embeddings)), encoder)
+
+
+def run(
+    targets: Sequence[str],
+    routers: Sequence[Any],
+    *,
+    results: str | Path,
+    data: str | Path | None = None,
+    protocol: str = "strict",
+    encoder: str = "auto",
+    seeds: Sequence[int] = (0,),
+    jobs: int = 1,
+) -> list[StoredRun]:
+    """Run routers on scenarios and store every run; what is stored already is not run again.
+
+    Parameters
+    ----------
+    targets : suites, scenario ids, globs, benchmarks, table files.
+    routers : routers, references, or their names as on the command line (``"knn:k=50"``).
+    results : the results file, made where there is none.
+
+    Returns
+    -------
+    list of StoredRun : every run asked for, new or stored; a failed one has its ``error``.
+    """
+    policies = [PolicySpec.parse(router).build() if isinstance(router, str) else router for router in routers]
+    selections = Datasets(_path(data), encoder).select(targets)
+    tasks = plan(selections, policies, protocol=protocol, encoder=encoder, seeds=seeds)
+    with ResultStore(Path(results)) as store:
+        execute(tasks, store, jobs=jobs)
+        return store.runs({spec.key for task in tasks for spec in task.specs})
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)

@@ -1,0 +1,192 @@
+"""What there is (benchmarks, suites, routers, metrics, encoders), and what is in one of them, as rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from routereval import facts
+from routereval.datasets import Datasets, is_table
+from routereval.encoders import ENCODERS, SHIPPED
+from routereval.errors import UnknownNameError
+from routereval.metrics import METRICS
+from routereval.policies import defaults_of, routers
+from routereval.references import REFERENCES
+
+Row = dict[str, Any]
+
+
+def benchmarks(datasets: Datasets) -> list[Row]:
+    """Every published benchmark and every one at hand."""
+    rows = []
+    published = facts.benchmarks()
+    for key in [*published, *(k for k in datasets.origins if k not in published)]:
+        known = published.get(key)
+        rows.append(
+            {
+                "benchmark": key,
+                "title": known.title if known else "synthetic",
+                "leaderboard": known.leaderboard if known else None,
+                "models": known.models if known else None,
+                "prompts": known.prompts if known else None,
+                "reference": f"{known.reference_model} {known.reference_score}" if known else None,
+                "at_hand": datasets.origins.get(key, "no"),
+            }
+        )
+    return rows
+
+
+def suites(datasets: Datasets) -> list[Row]:
+    """Every suite."""
+    return [
+        {"suite": name, "m": ", ".join(map(str, suite["sizes"])), "about": suite["about"]}
+        for name, suite in facts.suites().items()
+    ]
+
+
+def all_routers(datasets: Datasets) -> list[Row]:
+    """Every router, then every reference."""
+    rows = []
+    for kind, catalogue in (("router", routers()), ("reference", REFERENCES)):
+        for name in catalogue:
+            params = ", ".join(f"{k}={v}" for k, v in defaults_of(name).items())
+            rows.append({"router": name, "kind": kind, "parameters": params, "about": _about(catalogue[name])})
+    return rows
+
+
+def metrics(datasets: Datasets) -> list[Row]:
+    """Every metric."""
+    better = {True: "higher", False: "lower", None: "-"}
+    return [
+        {"metric": metric.name, "better": better[metric.higher_is_better], "about": metric.about}
+        for metric in METRICS.values()
+    ]
+
+
+def encoders(datasets: Datasets) -> list[Row]:
+    """Every encoder."""
+    rows = [{"encoder": SHIPPED, "about": "The embeddings that came with the data."}]
+    return rows + [{"encoder": name, "about": _about(ENCODERS[name])} for name in ENCODERS]
+
+
+LISTINGS: dict[str, Callable[[Datasets], list[Row]]] = {
+    "benchmarks": benchmarks,
+    "suites": suites,
+    "routers": all_routers,
+    "metrics": metrics,
+    "encoders": encoders,
+}
+
+
+def details(name: str, datasets: Datasets) -> Row:
+    """What is in a scenario, a benchmark, a table, a suite, a router or a metric.
+
+    Raises
+    ------
+    UnknownNameError, MissingDataError : nothing has that name; its data are not at hand.
+    """
+    if name in facts.suites():
+        return {"suite": name, **facts.suites()[name]}
+    if name in METRICS:
+        return next(row for row in metrics(datasets) if row["metric"] == name)
+    for catalogue in (routers(), REFERENCES):
+        if name in catalogue:
+            return _router(name, catalogue[name])
+    if name.count("/") == 2 and not is_table(name):
+        return _scenario(name, datasets)
+    try:
+        return _benchmark(name, datasets)
+    except UnknownNameError as error:
+        raise UnknownNameError(
+            f"{error} (show takes a scenario id, benchmark, table file, suite, router or metric)"
+        ) from error
+
+
+def _router(name: str, cls: Any) -> Row:
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    return {
+        "router": name,
+        "about": inspect.getdoc(cls),
+        "parameters": {k: f"{fields[k].type} = {v}" for k, v in defaults_of(name).items()},
+        "columnwise": getattr(cls, "columnwise", None),
+        "citation": _CITATION,
+    }
+
+
+def _benchmark(name: str, datasets: Datasets) -> Row:
+    known = facts.benchmarks().get(name)
+    row: Row = {"benchmark": name}
+    if known:
+        row |= {
+            "title": known.title,
+            "leaderboard": known.leaderboard,
+            "reference": f"{known.reference_model}: {known.reference_score}",
+            "published": f"{known.prompts} prompts in {len(known.subsets)} subsets, {known.models} models",
+            "citation": known.citation,
+        }
+    if known and name not in datasets.origins:
+        return row | {"at_hand": "no; give its data with --data"}
+    data = datasets.benchmark(name)
+    return row | {
+        "benchmark": data.benchmark,
+        "source": data.source,
+        "prompts": data.scores.shape[0],
+        "models": data.scores.shape[1],
+        "scores": "binary" if data.scores.binary else "graded",
+        "observed": data.scores.coverage,
+        "split": {part: len(getattr(data.split, part)) for part in ("train", "val", "test")},
+        "embeddings": None if data.queries.embeddings is None else f"{data.queries.embeddings.shape[1]}-d",
+        "texts": data.queries.texts is not None,
+        "scenarios": list(data.scenario_ids),
+        "missing": list(data.missing),
+        "data_hash": data.data_hash,
+    }
+
+
+def _scenario(scenario_id: str, datasets: Datasets) -> Row:
+    scenario = datasets.scenario(scenario_id)
+    test = scenario.test.scores
+    means = test.model_means
+    known = facts.benchmarks().get(scenario.benchmark)
+    return {
+        "scenario": scenario.id,
+        "strategy": scenario.strategy,
+        "m": scenario.m,
+        "split": {
+            "train": len(scenario.train),
+            "val": 0 if scenario.val is None else len(scenario.val),
+            "test": len(scenario.test),
+        },
+        "scores": "binary" if test.binary else "graded",
+        "observed": test.coverage,
+        "encoder": scenario.encoder,
+        "reference": None
+        if scenario.reference_score is None
+        else f"{scenario.reference_model}: {scenario.reference_score}",
+        "test_mean": {
+            "oracle": test.oracle_mean,
+            "best single (hindsight)": float(means.max()),
+            "random": float(means.mean()),
+        },
+        "pool": {name: float(mean) for name, mean in zip(scenario.pool.model_ids, means, strict=True)},
+        "pool_saw_test_prompts": scenario.pools_saw_test,
+        "citation": known.citation if known else None,
+        "data_hash": scenario.data_hash,
+    }
+
+
+def test_queries(scenario_id: str, datasets: Datasets) -> list[Row]:
+    """The test prompts of a scenario, without scores: what a router in another language has to answer."""
+    scenario = datasets.scenario(scenario_id)
+    queries = scenario.test.queries
+    texts = [None] * len(queries) if queries.texts is None else list(queries.texts)
+    return [{"scenario": scenario_id, "prompt": i, "text": text} for i, text in zip(queries.ids, texts, strict=True)]
+
+
+def _about(cls: Any) -> str:
+    return (inspect.getdoc(cls) or "").split("\n\n")[0].replace("\n", " ")
+
+
+_CITATION = "Huang et al., RouterEval, Findings of EMNLP 2025, arXiv 2503.10657"

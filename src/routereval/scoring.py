@@ -1,0 +1,65 @@
+"""Score the predictions of a router in any language."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from routereval import protocols
+from routereval.data.scenario import Scenario
+from routereval.datasets import Datasets
+from routereval.errors import RouterEvalError
+from routereval.evaluation import evaluate_prediction
+from routereval.results import RunResult, RunSpec
+from routereval.sources.predictions import match_predictions, read_predictions
+
+
+def score_file(
+    path: Path, datasets: Datasets, *, tables: Sequence[str] = (), protocol: str = "strict", name: str | None = None
+) -> list[RunResult]:
+    """One result per scenario of a predictions file.
+
+    Parameters
+    ----------
+    tables : table files whose scenarios the predictions may name.
+    name : of the router; the file's by default.
+
+    Raises
+    ------
+    PredictionFileError : unknown, missing, duplicate or extra predictions, all of them listed.
+    MissingDataError : no scenario of it is at hand.
+    """
+    rules = protocols.protocol(protocol)
+    predictions = read_predictions(path)
+    scenarios = _scenarios(predictions.scenario_ids, datasets, tables)
+    matched = match_predictions(predictions, scenarios)
+    params = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    results = []
+    for scenario_id, prediction in matched.items():
+        scenario = scenarios[scenario_id]
+        spec = RunSpec(
+            scenario.id, f"file:{name or path.stem}", params, scenario.encoder, rules.name, 0, scenario.data_hash
+        )
+        means = scenario.train.scores.model_means if rules.ties == "train_mean" else None
+        results.append(evaluate_prediction(spec, scenario, prediction, rules, tie_breaker=means))
+    return results
+
+
+def _scenarios(ids: Sequence[str], datasets: Datasets, tables: Sequence[str]) -> dict[str, Scenario]:
+    """Those that exist; the others are for ``match_predictions`` to list."""
+    from_tables = {one: data for data in map(datasets.benchmark, tables) for one in data.scenario_ids}
+    found = {}
+    problems = []
+    for one in ids:
+        try:
+            if one in from_tables:
+                _, strategy, m = one.split("/")
+                found[one] = from_tables[one].scenario(strategy, int(m))
+            else:
+                found[one] = datasets.scenario(one)
+        except RouterEvalError as error:
+            problems.append(error)
+    if not found and problems:
+        raise problems[0]
+    return found
