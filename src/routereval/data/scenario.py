@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,7 +21,7 @@ class CandidatePool:
 
     Raises
     ------
-    DataError : fewer than two models, or a model twice.
+    DataError : fewer than two models, a model twice, or a strategy that cannot be part of an id.
     """
 
     model_ids: tuple[str, ...]
@@ -28,6 +29,8 @@ class CandidatePool:
     seed: int | None = None
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w.-]*", self.strategy):
+            raise DataError(f"{self.strategy!r} cannot name a strategy: letters, digits, '_', '-' and '.' are")
         if len(self.model_ids) < 2:
             raise DataError(f"a pool of {len(self.model_ids)} models leaves nothing to route; it needs at least 2")
         if len(set(self.model_ids)) != len(self.model_ids):

@@ -88,7 +88,10 @@ def seen_key(path: Path, member: str = "") -> str | None:
         known = json.loads(note.read_text())
     except (OSError, ValueError):
         return None
-    return known["key"] if known.get("stamp") == _stamp(path) else None
+    if not isinstance(known, dict) or known.get("stamp") != _stamp(path):
+        return None
+    key = known.get("key")
+    return key if isinstance(key, str) else None
 
 
 def remember(path: Path, member: str, key: str) -> None:
@@ -103,7 +106,21 @@ def remember(path: Path, member: str, key: str) -> None:
 
 
 def open_folder(folder: Path) -> BenchmarkData:
-    """The data in one folder of the store, arrays memory-mapped."""
+    """The data in one folder of the store, arrays memory-mapped.
+
+    Raises
+    ------
+    DataError : the folder is damaged.
+    """
+    try:
+        return _read(folder)
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise DataError(
+            f"{folder} is damaged ({type(error).__name__}: {error}); remove it and read the data again"
+        ) from error
+
+
+def _read(folder: Path) -> BenchmarkData:
     meta = json.loads((folder / "meta.json").read_text())
 
     def array(name: str) -> NDArray[Any] | None:
@@ -116,6 +133,7 @@ def open_folder(folder: Path) -> BenchmarkData:
             raise DataError(f"{folder} lacks {name}.npy; remove the folder and read the data again")
         return found
 
+    scores = {name: need(name) for name in meta["scores"]}
     prompts, models = tuple(meta["prompt_ids"]), tuple(meta["model_ids"])
     blob = array("texts")
     pools = {
@@ -126,7 +144,7 @@ def open_folder(folder: Path) -> BenchmarkData:
     }
     return BenchmarkData(
         benchmark=meta["benchmark"],
-        scores=ScoreMatrix(prompts, models, bits=array("bits"), observed=array("observed"), values=array("values")),
+        scores=ScoreMatrix(prompts, models, **scores),
         queries=Queries(prompts, array("embeddings"), None if blob is None else Texts(blob, need("text_offsets"))),
         split=Split(*(np.asarray(need(f"split_{name}")) for name in ("train", "val", "test"))),
         pools=pools,
@@ -168,6 +186,7 @@ def _write(folder: Path, data: BenchmarkData) -> None:
         if values is not None:
             np.save(folder / f"{name}.npy", values, allow_pickle=False)
     meta = {
+        "scores": [name for name in ("bits", "observed", "values") if arrays[name] is not None],
         "benchmark": data.benchmark,
         "prompt_ids": data.scores.prompt_ids,
         "model_ids": data.scores.model_ids,
@@ -193,7 +212,7 @@ def _folder(key: str) -> Path:
 
 
 def _note(path: Path, member: str) -> Path:
-    name = hashlib.sha256(f"{path.resolve()}\0{member}".encode()).hexdigest()
+    name = hashlib.sha256(os.fsencode(path.resolve()) + b"\0" + os.fsencode(member)).hexdigest()
     return home() / "seen" / f"{name}.json"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -105,11 +105,11 @@ def details(name: str, datasets: Datasets) -> Row:
 
 
 def _router(name: str, cls: Any) -> Row:
-    fields = {f.name: f for f in dataclasses.fields(cls)}
+    hints = typing.get_type_hints(cls)
     return {
         "router": name,
         "about": inspect.getdoc(cls),
-        "parameters": {k: f"{fields[k].type} = {v}" for k, v in defaults_of(name).items()},
+        "parameters": {k: f"{v}  ({_type(hints[k])})" for k, v in defaults_of(name).items()},
         "columnwise": getattr(cls, "columnwise", None),
         "citation": _CITATION,
     }
@@ -183,6 +183,12 @@ def test_queries(scenario_id: str, datasets: Datasets) -> list[Row]:
     queries = scenario.test.queries
     texts = [None] * len(queries) if queries.texts is None else list(queries.texts)
     return [{"scenario": scenario_id, "prompt": i, "text": text} for i, text in zip(queries.ids, texts, strict=True)]
+
+
+def _type(hint: Any) -> str:
+    if typing.get_origin(hint) is typing.Literal:
+        return " | ".join(map(str, typing.get_args(hint)))
+    return hint.__name__ if isinstance(hint, type) else str(hint)
 
 
 def _about(cls: Any) -> str:
