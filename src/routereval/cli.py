@@ -309,9 +309,6 @@ def main() -> None:
     except RouterEvalError as error:
         typer.echo(f"routereval: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("\nroutereval: interrupted; what had ended is stored, the same command carries on", err=True)
-        sys.exit(130)
     except BrokenPipeError:
         # `routereval results | head`: the reader has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -338,8 +335,12 @@ def _execute(tasks: Sequence[Task], store: Any, jobs: int | None, new: int) -> N
     per_scenario = sum(len(task.pools) == 1 for task in tasks)
     # Starting processes takes a second or two: worth it only for fits that cannot be shared.
     workers = jobs if jobs is not None else (os.cpu_count() or 1 if per_scenario > 8 else 1)
-    with _progress("running", new) as advance:
-        execute(tasks, store, jobs=workers, on_result=lambda result: advance())
+    try:
+        with _progress("running", new) as advance:
+            execute(tasks, store, jobs=workers, on_result=lambda result: advance())
+    except KeyboardInterrupt:
+        _tell(f"interrupted; what had ended is stored in {store.path}, the same command carries on")
+        raise typer.Exit(130) from None
 
 
 @contextmanager
@@ -354,8 +355,11 @@ def _progress(what: str, total: int) -> Iterator[Any]:
         TimeRemainingColumn,
     )
 
-    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = _console(stderr=True)
+    if not console.is_terminal:
+        yield lambda: None
+        return
+    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*shown, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)

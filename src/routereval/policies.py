@@ -64,7 +64,7 @@ class PolicySpec:
         """
         head, *rest = text.split(":")
         name = head
-        if "." in head and rest:
+        if rest and rest[0].isidentifier() and head not in routers() and head not in REFERENCES:
             name = f"{head}:{rest.pop(0)}"
         params: dict[str, str] = {}
         for pair in filter(None, (piece.strip() for piece in ":".join(rest).split(","))):
@@ -142,7 +142,8 @@ def defaults_of(name: str) -> dict[str, Any]:
     if name not in routers() and name not in REFERENCES:
         return {}
     cls = _class_named(name)
-    return {f.name: f.default for f in dataclasses.fields(cls) if f.init and f.name != "seed"}
+    fields = [f for f in dataclasses.fields(cls) if f.init and f.name != "seed"]
+    return {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
 
 
 def _class_named(name: str) -> Any:
@@ -178,6 +179,9 @@ def _checked(name: str, cls: Any, params: Mapping[str, Any]) -> dict[str, Any]:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}? It takes" if near else "it takes"
             raise ParameterError(f"{name} has no parameter {key!r}; {hint}: {', '.join(known) or 'none'}")
+    required = [k for k, p in inspect.signature(cls).parameters.items() if p.default is p.empty and k in known]
+    if absent := [key for key in required if key not in params]:
+        raise ParameterError(f"{name} needs {', '.join(absent)}: write {name}:{absent[0]}=...")
     types_ = typing.get_type_hints(cls.__init__ if not dataclasses.is_dataclass(cls) else cls)
     return {key: _read(name, key, value, types_.get(key)) for key, value in params.items()}
 

@@ -30,7 +30,7 @@ class Reference(Protocol):
 class RandomMixture:
     """r_o(p): the oracle with probability ``p``, else any observed model alike. r_o(1) is the oracle, r_o(0) random."""
 
-    p: float = 0.5
+    p: float
 
     def expected(self, scores: ScoreMatrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """mu = p oracle + (1 - p) random; P = p P_oracle + (1 - p) / m.

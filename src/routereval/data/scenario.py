@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routereval.data.queries import Queries
-from routereval.data.scores import ScoreMatrix
+from routereval.data.scores import ScoreMatrix, unpack
 from routereval.errors import DataError
 
 STRATEGIES = ("all_strong", "all_weak", "strong_to_weak")
@@ -82,6 +82,13 @@ class Partition:
     def targets(self) -> NDArray[np.float32]:
         """What to learn, (n, m) in [0, 1]: the labels where there are any, else the scores; nan where not observed."""
         return self.scores.dense() if self.labels is None else self.labels
+
+    @property
+    def targets_by_model(self) -> NDArray[np.float32] | NDArray[np.uint8]:
+        """The targets (m, n), one contiguous row per model; zeros and ones as uint8 where that is all there is."""
+        if self.labels is None and self.scores.bits is not None and self.scores.complete:
+            return unpack(self.scores.bits, len(self)).T
+        return np.ascontiguousarray(self.targets.T)
 
     @property
     def target_means(self) -> NDArray[np.float64]:

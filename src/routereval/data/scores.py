@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from routereval.errors import DataError
 
 _WORD_BITS = 64
+_BLOCK = 256
 
 
 def pack(flags: NDArray[np.bool_]) -> NDArray[np.uint64]:
@@ -28,6 +29,17 @@ def unpack(bits: NDArray[np.uint64], n: int) -> NDArray[np.uint8]:
     """The inverse of :func:`pack`: zeros and ones (n prompts, m models), columns contiguous."""
     as_bytes = np.ascontiguousarray(bits).view(np.uint8)
     return np.unpackbits(as_bytes, axis=1, count=n, bitorder="little").T
+
+
+def _pick(bits: NDArray[np.uint64], index: NDArray[np.intp]) -> NDArray[np.uint64]:
+    """The bits at these positions of each row, a block of rows at a time so that little is unpacked at once."""
+    picked = np.zeros((len(bits), -(-len(index) // _WORD_BITS) * 8), dtype=np.uint8)
+    for start in range(0, len(bits), _BLOCK):
+        rows = np.ascontiguousarray(bits[start : start + _BLOCK]).view(np.uint8)
+        flags = np.take(np.unpackbits(rows, axis=1, bitorder="little"), index, axis=1)
+        packed = np.packbits(flags, axis=1, bitorder="little")
+        picked[start : start + _BLOCK, : packed.shape[1]] = packed
+    return picked.view(np.uint64)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -145,10 +157,8 @@ class ScoreMatrix:
         if self.values is not None:
             return ScoreMatrix(prompts, self.model_ids, values=self.values[index])
         assert self.bits is not None
-        n = self.shape[0]
-        bits = pack(unpack(self.bits, n)[index].view(np.bool_))
-        observed = None if self.observed is None else pack(unpack(self.observed, n)[index].view(np.bool_))
-        return _binary(prompts, self.model_ids, bits, observed)
+        observed = None if self.observed is None else _pick(self.observed, index)
+        return _binary(prompts, self.model_ids, _pick(self.bits, index), observed)
 
     def models(self, model_ids: Sequence[str]) -> ScoreMatrix:
         """The columns of these models, in this order.

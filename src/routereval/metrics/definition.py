@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from routereval.data.outcome import Outcome
@@ -31,7 +32,7 @@ class Metric:
     higher_is_better: bool | None
     compute: Callable[..., Any]
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """The columns whose means it needs."""
         return tuple(inspect.signature(self.compute).parameters)

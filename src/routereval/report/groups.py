@@ -87,8 +87,7 @@ def _group(cell: tuple[str, int, str, str, str, str], runs: Sequence[StoredRun])
 
 def _published(group: Group) -> PublishedRow | None:
     complete = {"all_strong", "all_weak", "strong_to_weak"} <= set(group.strategies)
-    name = "r_o:p=0.5" if group.label == "r_o" else group.label
-    return published_results().get((group.benchmark, group.m, name)) if complete else None
+    return published_results().get((group.benchmark, group.m, group.label)) if complete else None
 
 
 def _mark_best(groups: list[Group]) -> list[Group]:

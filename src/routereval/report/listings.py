@@ -51,7 +51,7 @@ def all_routers(datasets: Datasets) -> list[Row]:
     rows = []
     for kind, catalogue in (("router", routers()), ("reference", REFERENCES)):
         for name in catalogue:
-            params = ", ".join(f"{k}={v}" for k, v in defaults_of(name).items())
+            params = ", ".join(k if v is None else f"{k}={v}" for k, v in _parameters(name, catalogue[name]).items())
             rows.append({"router": name, "kind": kind, "parameters": params, "about": _about(catalogue[name])})
     return rows
 
@@ -109,7 +109,7 @@ def _router(name: str, cls: Any) -> Row:
     return {
         "router": name,
         "about": inspect.getdoc(cls),
-        "parameters": {k: f"{v}  ({_type(hints[k])})" for k, v in defaults_of(name).items()},
+        "parameters": {k: f"{v}  ({_type(hints[k])})" for k, v in _parameters(name, cls).items()},
         "columnwise": getattr(cls, "columnwise", None),
         "citation": _CITATION,
     }
@@ -183,6 +183,12 @@ def test_queries(scenario_id: str, datasets: Datasets) -> list[Row]:
     queries = scenario.test.queries
     texts = [None] * len(queries) if queries.texts is None else list(queries.texts)
     return [{"scenario": scenario_id, "prompt": i, "text": text} for i, text in zip(queries.ids, texts, strict=True)]
+
+
+def _parameters(name: str, cls: Any) -> dict[str, Any]:
+    """Every parameter but the seed with its default; None where it has none."""
+    defaults = defaults_of(name)
+    return {k: defaults.get(k) for k in inspect.signature(cls).parameters if k != "seed"}
 
 
 def _type(hint: Any) -> str:

@@ -43,30 +43,31 @@ class KNN(ColumnwiseRouter):
                 f"knn has k = {self.k}; with {len(train)} training prompts it must be 1 to {len(train)}"
             )
         self.directions_ = _unit(train.queries.require_embeddings())
-        # One contiguous row per model: neighbours are gathered model by model.
-        self.targets_ = np.ascontiguousarray(train.targets.T)
+        self.targets_ = train.targets_by_model
         self.means_ = train.target_means
-        self.complete_ = train.scores.complete
         return self
 
     def predict_scores(self, queries: Queries) -> NDArray[np.float64]:
         """Mean target of the nearest training prompts, (n, m)."""
         neighbours = self._neighbours(queries)
         total = np.zeros((len(self.targets_), len(queries)))
-        count = np.zeros_like(total) if not self.complete_ else np.full_like(total, float(self.k))
+        unseen = np.zeros_like(total, dtype=np.int32)
         for column in neighbours.T:
-            seen = self.targets_[:, column]
-            if not self.complete_:
-                count += ~np.isnan(seen)
-                seen = np.nan_to_num(seen)
-            total += seen
-        means = np.where(count > 0, total / np.maximum(count, 1), np.nan_to_num(self.means_)[:, None])
-        return np.ascontiguousarray(means.T)
+            targets = np.take(self.targets_, column, axis=1)
+            if targets.dtype.kind == "f":
+                unseen += np.isnan(targets)
+                np.nan_to_num(targets, copy=False)
+            total += targets
+        total /= np.maximum(self.k - unseen, 1)
+        nobody = unseen == self.k
+        if nobody.any():
+            total = np.where(nobody, np.nan_to_num(self.means_)[:, None], total)
+        return np.ascontiguousarray(total.T)
 
     def _neighbours(self, queries: Queries) -> NDArray[np.intp]:
         """Positions of the k nearest training prompts, (n, k), in no particular order."""
         similarity = _unit(queries.require_embeddings()) @ self.directions_.T
-        distance = np.clip(1 - similarity, 0, 2)
+        distance = np.negative(similarity, out=similarity)
         return np.argpartition(distance, self.k - 1, axis=1)[:, : self.k]
 
 
