@@ -1,0 +1,121 @@
+"""One linear layer: a logistic regression per model, from the embedding."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routereval.data.queries import Queries
+from routereval.data.scenario import Partition
+from routereval.kernels import adam_schedule, logits, train_linear
+from routereval.routers.contract import ColumnwiseRouter, Ties
+from routereval.routers.training import (
+    Adam,
+    Floats,
+    Recipe,
+    check_training,
+    log_odds,
+    minibatches,
+    shuffled,
+    slopes,
+    with_ones,
+)
+from routereval.seeding import generator
+
+_THREAD_BLOCK = 16
+"""Columns trained together by one thread: their weights and moments stay in its cache."""
+_MATRIX_BLOCK = 32
+"""Columns multiplied together by the mini-batch recipe: always as many, so that no column's sums depend on the rest."""
+_QUERY_BLOCK = 128
+"""Queries predicted together by one thread."""
+
+
+@dataclass
+class Linear(ColumnwiseRouter):
+    """Logistic regression of each model's score on the embedding (LinearR of Huang et al. 2025).
+
+    ``published``: Adam with batch 1 for 10 epochs, learning rate 0.01 with cosine decay to 0, PyTorch's initial
+    weights. The published code averages the loss over the models of a pool, ours adds it up: Adam divides the gradient
+    by its own size, so only its epsilon of 1e-8 tells the difference, and a model's column does not depend on the
+    others. The order of the samples is seeded by ``seed``, a model's initial weights by its name and ``seed``.
+
+    ``minibatch``: 40 steps of Adam on a twentieth of the prompts each (32 to 512), from zero weights and the log odds
+    of the train means.
+
+    Parameters
+    ----------
+    recipe : ``published`` or ``minibatch``.
+    learning_rate : None: 0.01 (published), 0.05 (minibatch).
+    epochs : of the published recipe.
+    steps : of the mini-batch recipe.
+    ties : who wins among equal logits.
+    seed : of initial weights and order.
+    """
+
+    recipe: Recipe = "published"
+    learning_rate: float | None = None
+    epochs: int = 10
+    steps: int = 40
+    ties: Ties = "protocol"
+    seed: int = 0
+
+    def fit(self, train: Partition, val: Partition | None = None) -> Self:
+        """Train a column of weights for each model.
+
+        Raises
+        ------
+        ParameterError : a learning rate, number of epochs or of steps that is not positive.
+        """
+        check_training("linear", learning_rate=self.learning_rate, epochs=self.epochs, steps=self.steps)
+        x = with_ones(train.queries.require_embeddings())
+        self.weights_ = self._published(x, train) if self.recipe == "published" else self._minibatch(x, train)
+        return self
+
+    def predict_scores(self, queries: Queries) -> NDArray[np.float64]:
+        """Logits (n, m)."""
+        x = with_ones(queries.require_embeddings())
+        out = np.empty((len(x), len(self.weights_)), dtype=np.float32)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            blocks = [slice(start, start + _QUERY_BLOCK) for start in range(0, len(x), _QUERY_BLOCK)]
+            list(pool.map(lambda block: logits(x[block], self.weights_, out[block]), blocks))
+        return out.astype(np.float64)
+
+    def _published(self, x: Floats, train: Partition) -> Floats:
+        bound = 1 / np.sqrt(x.shape[1] - 1)
+        initial = {
+            name: generator("linear", name, self.seed).uniform(-bound, bound, x.shape[1])
+            for name in dict.fromkeys(train.model_ids)
+        }
+        weights = np.array([initial[name] for name in train.model_ids], dtype=np.float32)
+        targets = train.targets_by_model.astype(np.float32)
+        order = shuffled(len(x), self.epochs, "linear", self.seed)
+        size, root = adam_schedule(len(order), self.learning_rate or 0.01)
+
+        def train_block(start: int) -> None:
+            block = slice(start, start + _THREAD_BLOCK)
+            train_linear(x, targets[block], order, size, root, weights[block])
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(train_block, range(0, len(weights), _THREAD_BLOCK)))
+        return weights
+
+    def _minibatch(self, x: Floats, train: Partition) -> Floats:
+        n, m = train.scores.shape
+        blocks = -(-m // _MATRIX_BLOCK)
+        padding = ((0, 0), (0, blocks * _MATRIX_BLOCK - m))
+        targets = np.pad(train.targets, padding).reshape(n, blocks, _MATRIX_BLOCK).transpose(1, 0, 2)
+        weights = np.zeros((blocks, x.shape[1], _MATRIX_BLOCK), dtype=np.float32)
+        weights[:, -1] = np.pad(log_odds(train.target_means, n), padding[1]).reshape(blocks, _MATRIX_BLOCK)
+        batch = int(np.clip(n // 20, 32, 512))
+        schedule = minibatches(n, self.steps, batch, self.learning_rate or 0.05, "linear", self.seed)
+        adam = Adam([weights])
+        for index, size, root in zip(schedule.batches, schedule.size, schedule.root, strict=True):
+            rows = x[index]
+            slope = slopes(rows @ weights, targets[:, index])
+            adam.step([rows.T @ slope], size, root)
+        return np.ascontiguousarray(weights.transpose(0, 2, 1).reshape(-1, x.shape[1])[:m])
