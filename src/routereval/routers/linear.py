@@ -44,7 +44,7 @@ class Linear(ColumnwiseRouter):
     by its own size, so only its epsilon of 1e-8 tells the difference, and a model's column does not depend on the
     others. The order of the samples is seeded by ``seed``, a model's initial weights by its name and ``seed``.
 
-    ``minibatch``: 40 steps of Adam on a twentieth of the prompts each (32 to 512), from zero weights and the log odds
+    ``minibatch``: 20 steps of Adam on a tenth of the prompts each (32 to 512), from zero weights and the log odds
     of the train means.
 
     Parameters
@@ -60,7 +60,7 @@ class Linear(ColumnwiseRouter):
     recipe: Recipe = "published"
     learning_rate: float | None = None
     epochs: int = 10
-    steps: int = 40
+    steps: int = 20
     ties: Ties = "protocol"
     seed: int = 0
 
@@ -111,7 +111,7 @@ class Linear(ColumnwiseRouter):
         targets = np.pad(train.targets, padding).reshape(n, blocks, _MATRIX_BLOCK).transpose(1, 0, 2)
         weights = np.zeros((blocks, x.shape[1], _MATRIX_BLOCK), dtype=np.float32)
         weights[:, -1] = np.pad(log_odds(train.target_means, n), padding[1]).reshape(blocks, _MATRIX_BLOCK)
-        batch = int(np.clip(n // 20, 32, 512))
+        batch = int(np.clip(n // 10, 32, 512))
         schedule = minibatches(n, self.steps, batch, self.learning_rate or 0.05, "linear", self.seed)
         adam = Adam([weights])
         for index, size, root in zip(schedule.batches, schedule.size, schedule.root, strict=True):
