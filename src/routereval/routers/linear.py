@@ -107,15 +107,16 @@ class Linear(ColumnwiseRouter):
     def _minibatch(self, x: Floats, train: Partition) -> Floats:
         n, m = train.scores.shape
         blocks = -(-m // _MATRIX_BLOCK)
-        padding = ((0, 0), (0, blocks * _MATRIX_BLOCK - m))
-        targets = np.pad(train.targets, padding).reshape(n, blocks, _MATRIX_BLOCK).transpose(1, 0, 2)
-        weights = np.zeros((blocks, x.shape[1], _MATRIX_BLOCK), dtype=np.float32)
-        weights[:, -1] = np.pad(log_odds(train.target_means, n), padding[1]).reshape(blocks, _MATRIX_BLOCK)
+        shape = (blocks, _MATRIX_BLOCK, x.shape[1])
+        targets = np.zeros((blocks * _MATRIX_BLOCK, n), dtype=np.float32)
+        targets[:m] = train.targets_by_model
+        weights = np.zeros((blocks * _MATRIX_BLOCK, x.shape[1]), dtype=np.float32)
+        weights[:m, -1] = log_odds(train.target_means, n)
         batch = int(np.clip(n // 10, 32, 512))
         schedule = minibatches(n, self.steps, batch, self.learning_rate or 0.05, "linear", self.seed)
         adam = Adam([weights])
         for index, size, root in zip(schedule.batches, schedule.size, schedule.root, strict=True):
             rows = x[index]
-            slope = slopes(rows @ weights, targets[:, index])
-            adam.step([rows.T @ slope], size, root)
-        return np.ascontiguousarray(weights.transpose(0, 2, 1).reshape(-1, x.shape[1])[:m])
+            slope = slopes((weights.reshape(shape) @ rows.T).reshape(-1, len(index)), targets[:, index], batch)
+            adam.step([slope.reshape(blocks, _MATRIX_BLOCK, -1) @ rows], size, root)
+        return weights[:m]

@@ -107,7 +107,7 @@ class MLP:
         for index, size, root in zip(schedule.batches, schedule.size, schedule.root, strict=True):
             rows = x[index]
             h1, h2, logits = self._forward(rows)
-            slope3 = slopes(logits, targets[index])
+            slope3 = slopes(logits, targets[index], len(index))
             slope2: Floats = (slope3 @ w3[:, :-1]) * (h2[:, :-1] > 0)
             slope1: Floats = (slope2 @ w2[:, :-1]) * (h1[:, :-1] > 0)
             adam.step([slope1.T @ rows, slope2.T @ h1, slope3.T @ h2], size, root)

@@ -59,11 +59,12 @@ def log_odds(means: NDArray[np.float64], n: int) -> Floats:
     return odds
 
 
-def slopes(logits: Floats, targets: Floats) -> Floats:
-    """Derivative of the binary cross-entropy by the logits, mean over the batch; 0 where not observed."""
-    probability = 1 / (1 + np.exp(-np.clip(logits, -60, 60)))
-    derivative = np.where(np.isnan(targets), np.float32(0), probability - targets)
-    scaled: Floats = (derivative / logits.shape[-2]).astype(np.float32)
+def slopes(logits: Floats, targets: Floats, batch: int) -> Floats:
+    """Derivative of the binary cross-entropy by the logits, as a share of the batch; 0 where not observed."""
+    derivative = 1 / (1 + np.exp(-np.clip(logits, -60, 60)))
+    derivative -= targets
+    derivative /= batch
+    scaled: Floats = np.nan_to_num(derivative, copy=False, nan=0.0)
     return scaled
 
 
