@@ -318,12 +318,14 @@ def main() -> None:
 def _datasets(data: Path | None, encoder: str, columns: Sequence[str] | None, embeddings: Path | None) -> Datasets:
     from routereval.datasets import Datasets
 
-    roles = {}
+    roles: dict[str, str] = {}
     for pair in columns or ():
         role, equals, column = pair.partition("=")
         if not equals:
             raise ParameterError(f"cannot read --map {pair!r}; write ROLE=COLUMN, like --map score=acc_norm")
-        roles[role] = column
+        if role in roles and role not in ("models", "ignore"):
+            raise ParameterError(f"--map {role}=... is given twice: {roles[role]!r} and {column!r}")
+        roles[role] = f"{roles[role]},{column}" if role in roles else column
     return Datasets(data, encoder, roles, embeddings)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from routereval import facts
+from routereval.catalogue import unknown_name
 from routereval.datasets import Datasets, is_table
 from routereval.encoders import ENCODERS, SHIPPED
 from routereval.errors import UnknownNameError
@@ -99,9 +100,8 @@ def details(name: str, datasets: Datasets) -> Row:
     try:
         return _benchmark(name, datasets)
     except UnknownNameError as error:
-        raise UnknownNameError(
-            f"{error} (show takes a scenario id, benchmark, table file, suite, router or metric)"
-        ) from error
+        everything = [*facts.suites(), *METRICS, *routers(), *REFERENCES, *facts.benchmarks(), *datasets.origins]
+        raise unknown_name("scenario, benchmark, suite, router or metric", name, everything) from error
 
 
 def _router(name: str, cls: Any) -> Row:

@@ -1,0 +1,120 @@
+"""Reading a table's file, and a file of embeddings beside it."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routereval.errors import DataError, MissingDataError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def read_frame(path: Path) -> pl.DataFrame:
+    """The table as it stands; of a CSV every cell as a string, so that an id 007 stays one.
+
+    Raises
+    ------
+    DataError : it cannot be read as what its name says, or has a column twice.
+    """
+    import polars as pl
+
+    suffix = suffix_of(path)
+    try:
+        if suffix == ".parquet":
+            return pl.read_parquet(path)
+        if suffix in (".jsonl", ".ndjson"):
+            _check_repeated_names(_first_line_keys(path))
+            return pl.read_ndjson(path, infer_schema_length=None)
+        separator = "\t" if suffix == ".tsv" else ","
+        _check_repeated_names(_header(path, separator))
+        return pl.read_csv(path, separator=separator, infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else "it is empty"
+        raise DataError(f"cannot be read as {suffix.strip('.')}: {first}") from error
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
+        raise DataError(f"cannot be read as {suffix.strip('.')}: {error}") from error
+
+
+def _header(path: Path, separator: str) -> list[str]:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:
+        return next(csv.reader(text, delimiter=separator), [])
+
+
+def _first_line_keys(path: Path) -> list[str]:
+    with path.open(encoding="utf-8-sig") as file:
+        line = next((line for line in file if line.strip()), "")
+    try:
+        pairs = json.loads(line, object_pairs_hook=lambda pairs: pairs)
+    except ValueError as error:
+        raise DataError(f"line 1 is no JSON: {error}") from error
+    if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
+        raise DataError("line 1 is no JSON object; expected one object per line")
+    return [key for key, _ in pairs]
+
+
+def _check_repeated_names(names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        raise DataError(
+            f"{len(twice)} columns are there more than once: {', '.join(map(repr, twice[:5]))}; keep one each"
+        )
+
+
+def read_embeddings(path: Path, n: int) -> NDArray[np.float32]:
+    """Embeddings (n, d) of n prompts out of a .npy file.
+
+    Raises
+    ------
+    DataError : no such array.
+    """
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path} is no .npy file of numbers: {error}") from error
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf" or values.ndim != 2 or len(values) != n:
+        shape = f"{values.dtype} with shape {values.shape}" if isinstance(values, np.ndarray) else "an archive"
+        raise DataError(
+            f"{path} is {shape}; expected numbers ({n}, d), a row for each of the {n} prompts in the order in which "
+            "they first appear in the table"
+        )
+    return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def sha256(path: Path, what: str) -> str:
+    """The hash of a file's content.
+
+    Raises
+    ------
+    MissingDataError : no such file; says what it was to be.
+    DataError : it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise MissingDataError(f"there is no {what} file {path}") from None
+    except OSError as error:
+        raise DataError(f"cannot read the {what} file {path}: {error.strerror or error}") from error
+
+
+def suffix_of(path: Path) -> str:
+    """How the name ends, in lower case: ``.csv``, ``.csv.gz``, ...."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return "".join(suffixes[-2:]) if suffixes[-1:] == [".gz"] else suffixes[-1] if suffixes else ""
+
+
+def stem_of(path: Path) -> str:
+    """The name without that."""
+    return path.name[: -len(suffix_of(path))] if suffix_of(path) else path.name
