@@ -84,11 +84,12 @@ class PolicySpec:
         """
         cls = _class_named(self.name)
         if _is_estimator(cls):
+            from routereval.routers.contract import Ties
             from routereval.routers.sklearn import SklearnRouter
 
             params = dict(self.params)
-            ties = _checked(self.name, SklearnRouter, {"ties": params.pop("ties", "protocol")})
-            return SklearnRouter(cls(**_checked(self.name, cls, params)), **ties)
+            ties = _read(self.name, "ties", params.pop("ties", "protocol"), Ties)
+            return SklearnRouter(cls(**_checked(self.name, cls, params)), ties)
         return cls(**_checked(self.name, cls, self.params))
 
 
@@ -233,7 +234,7 @@ def _name_of(cls: type) -> str:
     # scikit-learn keeps classes in private modules and offers them one level up.
     public = ".".join(part for part in cls.__module__.split(".") if not part.startswith("_"))
     try:
-        if import_object(f"{public}:{cls.__qualname__}") is cls:
+        if public and import_object(f"{public}:{cls.__qualname__}") is cls:
             return f"{public}:{cls.__qualname__}"
     except (ImportError, AttributeError):
         return path
