@@ -69,6 +69,32 @@ def test_random_and_the_best_single_model_equal_the_published_pools(name: str, s
         assert best[scenario].E_p == 0.0
 
 
+@pytest.mark.parametrize(("router", "bits"), [("linear", 0.01), ("mlp", 0.06)])
+def test_trained_routers_lie_within_the_spread_of_the_published_ones(
+    router: str, bits: float, golden: dict[str, Any], shared: Path
+) -> None:
+    """The range of our three seeds and that of the recorded runs meet, give or take one test prompt.
+
+    The published code does not seed: three runs of linear were recorded and one of mlp, which says nothing of its own
+    spread. (Of 16 more seeds of ours on gsm8k/strong_to_weak/5, mlp reached mu from 0.80 to 0.91; the recorded run: 0.80.)
+    """
+    recorded = {scenario: runs[router] for scenario, runs in golden.items() if router in runs}
+    assert len(recorded) == {"linear": 12, "mlp": 3}[router]
+    for name in {scenario.split("/")[0] for scenario in recorded}:
+        data = rv.load_benchmark(name, shared / "data" / "official")
+        scenarios = [data.scenario(s, m) for s, m in data.pools if f"{name}/{s}/{m}" in recorded]
+        policy = PolicySpec.parse(router).build()
+        seeds = [evaluate_many(policy, scenarios, protocol="paper", seed=seed) for seed in range(3)]
+        for scenario, *ours_ in zip(scenarios, *seeds, strict=True):
+            theirs = recorded[scenario.id]
+            prompt = 1.001 / len(scenario.test)
+            for metric, slack in (("mu", prompt), ("V_B", prompt * theirs[0]["V_B"] / theirs[0]["mu"]), ("E_p", bits)):
+                found = [result.metrics[metric] for result in ours_ if isinstance(result, rv.RunResult)]
+                expected = [run[metric] for run in theirs]
+                assert max(found) >= min(expected) - slack, (scenario.id, metric, found, expected)
+                assert min(found) <= max(expected) + slack, (scenario.id, metric, found, expected)
+
+
 def test_breaking_ties_by_the_train_mean_undoes_the_published_collapse_of_knn(shared: Path) -> None:
     """The finding of docs/findings.md: at m = 1000 a bare argmax hands almost every prompt to a weak model."""
     for name in BENCHMARKS:
