@@ -76,7 +76,7 @@ def test_trained_routers_lie_within_the_spread_of_the_published_ones(
     """The range of our three seeds and that of the recorded runs meet, give or take one test prompt.
 
     The published code does not seed: three runs of linear were recorded and one of mlp, which says nothing of its own
-    spread. (Of 16 more seeds of ours on gsm8k/strong_to_weak/5, mlp reached mu from 0.80 to 0.91; the recorded run: 0.80.)
+    spread: 16 more seeds of ours on gsm8k/strong_to_weak/5 reached mu from 0.80 to 0.91, the recorded run 0.80.
     """
     recorded = {scenario: runs[router] for scenario, runs in golden.items() if router in runs}
     assert len(recorded) == {"linear": 12, "mlp": 3}[router]

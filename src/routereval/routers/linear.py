@@ -44,7 +44,7 @@ class Linear(ColumnwiseRouter):
     by its own size, so only its epsilon of 1e-8 tells the difference, and a model's column does not depend on the
     others. The order of the samples is seeded by ``seed``, a model's initial weights by its name and ``seed``.
 
-    ``minibatch``: 20 steps of Adam on a tenth of the prompts each (32 to 512), from zero weights and the log odds
+    ``minibatch``: 10 steps of Adam on a tenth of the prompts each (32 to 512), from zero weights and the log odds
     of the train means.
 
     Parameters
@@ -60,7 +60,7 @@ class Linear(ColumnwiseRouter):
     recipe: Recipe = "published"
     learning_rate: float | None = None
     epochs: int = 10
-    steps: int = 20
+    steps: int = 10
     ties: Ties = "protocol"
     seed: int = 0
 
