@@ -37,6 +37,9 @@ def test_every_snippet_of_a_page_runs_in_order(
     for kind, code in found:
         assert kind in KNOWN, f"{page.name} has a block of {kind!r}, which nobody runs"
         if kind == "python":
+            name = re.match(r"# (\w+\.py)\n", code)
+            if name:
+                (tmp_path / name[1]).write_text(code, encoding="utf-8")
             python += code
             command = [sys.executable, "-W", "error", "-c", python]
         elif kind == "bash":

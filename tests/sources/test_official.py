@@ -17,7 +17,7 @@ import pytest
 
 from routereval.data import store
 from routereval.errors import DataError, MissingDataError, UnsafeFileError
-from routereval.sources import official, unpickling
+from routereval.sources import archives, official, router_dataset_fields, unpickling
 
 SIZES = {"train": 4, "val": 2, "test": 3}
 MODELS = ("a", "b", "c", "d", "e", "f")
@@ -42,7 +42,7 @@ def score(model: str, part: str, row: int) -> float:
     return float(hashlib.sha256(f"{model}{part}{row}".encode()).digest()[0] % 2)
 
 
-def pool(models: tuple[str, ...], parts: tuple[str, ...] = official.PARTS) -> dict[str, Any]:
+def pool(models: tuple[str, ...], parts: tuple[str, ...] = router_dataset_fields.PARTS) -> dict[str, Any]:
     return {
         "data": {
             f"{part}_score": np.array([[score(m, part, i) for m in models] for i in range(SIZES[part])])
@@ -97,7 +97,7 @@ def test_scores_of_every_pool_and_split_come_out_as_they_went_in(folder: Path) -
     assert data.scores.binary and data.scores.complete
     for strategy, m in data.pools:
         scenario = data.scenario(strategy, m)
-        for part in official.PARTS:
+        for part in router_dataset_fields.PARTS:
             found = getattr(scenario, part)
             expected = [[score(model, part, i) for model in scenario.pool.model_ids] for i in range(SIZES[part])]
             np.testing.assert_array_equal(found.scores.dense(), expected)
@@ -223,7 +223,7 @@ def test_a_zip_and_a_pickle_may_be_named_themselves(folder: Path) -> None:
 def test_a_loose_pickle_wins_over_the_zip(folder: Path) -> None:
     zipped(folder, {f"router_dataset/{key}_router_dataset.pkl": b"no pickle" for key in ("arc", "mmlu")})
     loose = write(dataset(), folder / "router_dataset")
-    assert official.benchmarks(folder)["arc"] == official.Location(loose)
+    assert official.benchmarks(folder)["arc"] == archives.Location(loose)
     assert official.benchmarks(folder)["mmlu"].member == "router_dataset/mmlu_router_dataset.pkl"
 
 
@@ -278,7 +278,7 @@ def test_a_file_is_converted_once_and_memory_mapped_from_then_on(folder: Path, u
 def test_an_unchanged_file_is_not_even_opened_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(dataset(), folder)
     official.load("arc", folder)
-    monkeypatch.setattr(official, "_opened", None)
+    monkeypatch.setattr(official, "opened", None)
     assert official.load("arc", folder).scores.shape == (9, 6)
 
 

@@ -105,14 +105,16 @@ def _number(g: Group, metric: str) -> str:
 
 
 def _footnotes(groups: Sequence[Group], runs: Sequence[StoredRun]) -> list[Text]:
-    notes = ["* best router of its pool size; dim rows are references, which read the answers"]
+    notes = ["* best router of its pool size" if any(g.best for g in groups) else ""]
+    if any(g.is_reference for g in groups):
+        notes[0] += f"{'; ' if notes[0] else ''}dim rows are references, which read the answers"
+    notes = [note for note in notes if note]
     notes += [f"{name}: {protocols.protocol(name).about}" for name in sorted({g.protocol for g in groups})]
     strategies = sorted({(g.strategies, g.runs) for g in groups})
     if len(strategies) == 1:
         names, count = strategies[0]
-        notes.append(
-            f"each number is the mean over {count} runs ({', '.join(names)}); brackets are 95 % bootstrap intervals"
-        )
+        what = f"the mean over {count} runs" if count > 1 else "of one run"
+        notes.append(f"each number is {what} ({', '.join(names)}); brackets are 95 % bootstrap intervals")
     else:
         notes.append("brackets are 95 % bootstrap intervals; numbers are means over:")
         for names, count in strategies:
