@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from routereval.errors import ParameterError, RouterEvalError
+from routereval.errors import RouterEvalError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from routereval.datasets import Datasets
     from routereval.results import StoredRun
     from routereval.runner.plan import Task
@@ -205,6 +202,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Recompute every stored metric from the stored choices and the data, and say what differs."""
+    from routereval.report.terminal import progress
     from routereval.results import ResultStore
     from routereval.verification import finder
     from routereval.verification import verify as verify_run
@@ -213,7 +211,7 @@ def verify(
         runs = store.runs()
     find = finder(_datasets(data, "auto", None, None))
     verdicts = []
-    with _progress("verifying", len(runs)) as advance:
+    with progress("verifying", len(runs)) as advance:
         for one in runs:
             verdicts.append(verify_run(one, find))
             advance()
@@ -256,8 +254,9 @@ def list_(
         typer.echo(json.dumps(rows, indent=1))
     else:
         from routereval.report.tables import listing_table
+        from routereval.report.terminal import console
 
-        _console().print(listing_table(rows))
+        console().print(listing_table(rows))
 
 
 @app.command(
@@ -280,13 +279,14 @@ def show(
     """Show what is in a scenario, a benchmark, a router, ..."""
     from routereval.report.listings import details, test_queries
     from routereval.report.tables import details_table, listing_table
+    from routereval.report.terminal import console
 
     datasets = _datasets(data, encoder, columns, embeddings)
     found: Any = test_queries(name, datasets) if queries else details(name, datasets)
     if as_json:
         typer.echo(json.dumps(found, indent=1))
     else:
-        _console().print(listing_table(found) if queries else details_table(found))
+        console().print(listing_table(found) if queries else details_table(found))
 
 
 @app.callback(invoke_without_command=True)
@@ -318,53 +318,23 @@ def main() -> None:
 def _datasets(data: Path | None, encoder: str, columns: Sequence[str] | None, embeddings: Path | None) -> Datasets:
     from routereval.datasets import Datasets
 
-    roles: dict[str, str] = {}
-    for pair in columns or ():
-        role, equals, column = pair.partition("=")
-        if not equals:
-            raise ParameterError(f"cannot read --map {pair!r}; write ROLE=COLUMN, like --map score=acc_norm")
-        if role in roles and role not in ("models", "ignore"):
-            raise ParameterError(f"--map {role}=... is given twice: {roles[role]!r} and {column!r}")
-        roles[role] = f"{roles[role]},{column}" if role in roles else column
-    return Datasets(data, encoder, roles, embeddings)
+    from routereval.sources.table_columns import parse_roles
+
+    return Datasets(data, encoder, parse_roles(columns or ()), embeddings)
 
 
 def _execute(tasks: Sequence[Task], store: Any, jobs: int | None, new: int) -> None:
-    from routereval.runner.execute import execute
+    from routereval.report.terminal import progress
+    from routereval.runner.execute import execute, useful_jobs
 
     if new == 0:
         return
-    per_scenario = sum(len(task.pools) == 1 for task in tasks)
-    # Starting processes takes a second or two: worth it only for fits that cannot be shared.
-    workers = jobs if jobs is not None else (os.cpu_count() or 1 if per_scenario > 8 else 1)
     try:
-        with _progress("running", new) as advance:
-            execute(tasks, store, jobs=workers, on_result=lambda result: advance())
+        with progress("running", new) as advance:
+            execute(tasks, store, jobs=jobs or useful_jobs(tasks), on_result=lambda result: advance())
     except KeyboardInterrupt:
         _tell(f"interrupted; what had ended is stored in {store.path}, the same command carries on")
         raise typer.Exit(130) from None
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Any]:
-    """A bar with an estimate on a terminal's stderr, nothing elsewhere; gives a function that moves it by one."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    console = _console(stderr=True)
-    if not console.is_terminal:
-        yield lambda: None
-        return
-    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*shown, TextColumn("left"), TimeRemainingColumn(), console=console, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
 
 
 def _print_runs(runs: Sequence[StoredRun], as_json: bool) -> None:
@@ -374,18 +344,9 @@ def _print_runs(runs: Sequence[StoredRun], as_json: bool) -> None:
         typer.echo(json.dumps(json_rows(runs), indent=1))
     else:
         from routereval.report.tables import results_table
+        from routereval.report.terminal import console
 
-        _console().print(results_table(runs))
-
-
-def _console(*, stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    console = Console(stderr=stderr, highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        # Nobody's terminal to fit into: the whole width, so that no number is cut.
-        console = Console(stderr=stderr, highlight=False, width=160)
-    return console
+        console().print(results_table(runs))
 
 
 def _tell(text: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import routereval as rv
 from routereval.errors import DataError, MissingDataError, ParameterError
-from routereval.sources.table_columns import find_columns
+from routereval.sources.table_columns import find_columns, parse_roles
 from routereval.sources.tables import load_table
 
 SCORES = np.array([[0, 1, 1], [1, 0, 1], [0, 0, 1], [1, 1, 0]] * 5, dtype=float)
@@ -285,6 +285,12 @@ def test_a_mapping_that_cannot_be_is_refused(given: dict[str, str], message: str
     with pytest.raises(ParameterError) as caught:
         find_columns(["id", "model", "score", "a"], given=given)
     assert message in str(caught.value)
+
+
+def test_mappings_are_read_as_words_of_the_command_line() -> None:
+    assert parse_roles(["score=a=b", "ignore=x", "ignore=y"]) == {"score": "a=b", "ignore": "x,y"}
+    with pytest.raises(ParameterError, match="score=... is given twice: 'a' and 'b'"):
+        parse_roles(["score=a", "score=b"])
 
 
 def test_a_router_is_never_scored_on_a_cell_that_was_not_observed(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
@@ -49,6 +50,12 @@ def execute(tasks: Sequence[Task], store: ResultStore, *, jobs: int = 1, on_resu
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
+
+
+def useful_jobs(tasks: Sequence[Task]) -> int:
+    """How many processes are worth starting, which takes a second or two: one, unless many fits cannot be shared."""
+    per_scenario = sum(len(task.pools) == 1 for task in tasks)
+    return (os.cpu_count() or 1) if per_scenario > 8 else 1
 
 
 def perform(task: Task) -> list[RunResult]:

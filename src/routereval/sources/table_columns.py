@@ -77,6 +77,24 @@ class TableColumns:
         return self.model is not None
 
 
+def parse_roles(pairs: Iterable[str]) -> dict[str, str]:
+    """Column by role from ``role=column`` words; ``models`` and ``ignore`` may come several times.
+
+    Raises
+    ------
+    ParameterError : no ``=``, or a role twice.
+    """
+    roles: dict[str, str] = {}
+    for pair in pairs:
+        role, equals, column = pair.partition("=")
+        if not equals:
+            raise ParameterError(f"cannot read --map {pair!r}; write ROLE=COLUMN, like --map score=acc_norm")
+        if role in roles and role not in ("models", "ignore"):
+            raise ParameterError(f"--map {role}=... is given twice: {roles[role]!r} and {column!r}")
+        roles[role] = f"{roles[role]},{column}" if role in roles else column
+    return roles
+
+
 def find_columns(
     names: Sequence[str], numeric: Iterable[str] = (), given: Mapping[str, str] | None = None
 ) -> TableColumns:
