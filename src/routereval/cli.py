@@ -317,7 +317,6 @@ def main() -> None:
 
 def _datasets(data: Path | None, encoder: str, columns: Sequence[str] | None, embeddings: Path | None) -> Datasets:
     from routereval.datasets import Datasets
-
     from routereval.sources.table_columns import parse_roles
 
     return Datasets(data, encoder, parse_roles(columns or ()), embeddings)

@@ -161,7 +161,7 @@ def test_ctrl_c_stops_with_130_and_keeps_what_had_ended(slow_router: Path) -> No
         start_new_session=True,
     )
     deadline = time.monotonic() + 60
-    while fits(slow_router) < 1 and time.monotonic() < deadline:
+    while (fits(slow_router) < 1 or not stored(slow_router / "r.sqlite")) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate(timeout=20)

@@ -289,7 +289,7 @@ def test_a_mapping_that_cannot_be_is_refused(given: dict[str, str], message: str
 
 def test_mappings_are_read_as_words_of_the_command_line() -> None:
     assert parse_roles(["score=a=b", "ignore=x", "ignore=y"]) == {"score": "a=b", "ignore": "x,y"}
-    with pytest.raises(ParameterError, match="score=... is given twice: 'a' and 'b'"):
+    with pytest.raises(ParameterError, match="is given twice"):
         parse_roles(["score=a", "score=b"])
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import lru_cache
 
 from routereval.data.benchmark import BenchmarkData
@@ -97,27 +98,42 @@ def _do_here(task: Task, store: ResultStore, report: OnResult) -> None:
 def _do_there(tasks: Sequence[Task], store: ResultStore, pool: Executor, jobs: int, report: OnResult) -> None:
     waiting = list(reversed(tasks))
     running: set[Future[list[RunResult]]] = set()
-    while waiting or running:
-        while waiting and len(running) < 2 * jobs:
-            remaining = waiting.pop().without(store.done())
-            if remaining is not None:
-                running.add(pool.submit(perform, remaining))
-        ended, running = wait(running, return_when=FIRST_COMPLETED)
-        for future in ended:
-            try:
-                results = future.result()
-            except BrokenProcessPool as error:
-                raise RouterEvalError(
-                    "a worker process died (out of memory, or a router took it down); what had ended is stored, "
-                    "and the same command with --jobs 1 shows which run it is"
-                ) from error
-            for result in results:
-                store.put(result)
-                report(result)
+    try:
+        while waiting or running:
+            while waiting and len(running) < 2 * jobs:
+                remaining = waiting.pop().without(store.done())
+                if remaining is not None:
+                    with _interrupts_held():
+                        running.add(pool.submit(perform, remaining))
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in ended:
+                for result in future.result():
+                    store.put(result)
+                    report(result)
+    except BrokenProcessPool as error:
+        raise RouterEvalError(
+            "a worker process died (out of memory, or a router took it down); what had ended is stored, "
+            "and the same command with --jobs 1 shows which run it is"
+        ) from error
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits until the end of this; processes started meanwhile never see it.
+
+    The driver answers Ctrl-C; a worker that did too would only print a traceback, even while it is still starting.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_worker() -> None:
-    # The driver answers Ctrl-C; a worker that did too would only print a traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         from threadpoolctl import threadpool_limits
