@@ -46,7 +46,8 @@ class Outcome:
 def entropy_bits(probs: NDArray[np.float64], floor: float = 0.0) -> NDArray[np.float64]:
     """Entropy of each row, bits, (n,); terms with a probability up to ``floor`` are dropped."""
     logs = np.log2(probs, where=probs > floor, out=np.zeros_like(probs))
-    entropy: NDArray[np.float64] = -np.einsum("ij,ij->i", probs, logs)
+    # Never below 0, though rounding makes a certain choice's probability a little more than 1; and no -0 either.
+    entropy: NDArray[np.float64] = np.maximum(-np.einsum("ij,ij->i", probs, logs), 0.0) + 0.0
     return entropy
 
 

@@ -7,14 +7,17 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from routereval import facts
 from routereval.catalogue import unknown_name
+from routereval.data.scores import ScoreMatrix
 from routereval.datasets import Datasets, is_table
 from routereval.encoders import ENCODERS, SHIPPED
 from routereval.errors import UnknownNameError
 from routereval.metrics import METRICS
 from routereval.policies import defaults_of, routers
-from routereval.references import REFERENCES
+from routereval.references import REFERENCES, BestSingleHindsight, Oracle, Random
 
 Row = dict[str, Any]
 
@@ -135,14 +138,20 @@ def _benchmark(name: str, datasets: Datasets) -> Row:
         "prompts": data.scores.shape[0],
         "models": data.scores.shape[1],
         "scores": "binary" if data.scores.binary else "graded",
-        "observed": data.scores.coverage,
+        "observed": f"{data.scores.coverage:.1%}",
         "split": {part: len(getattr(data.split, part)) for part in ("train", "val", "test")},
         "embeddings": None if data.queries.embeddings is None else f"{data.queries.embeddings.shape[1]}-d",
         "texts": data.queries.texts is not None,
         "scenarios": list(data.scenario_ids),
-        "missing": list(data.missing),
+        "notes": list(data.missing),
         "data_hash": data.data_hash,
     }
+
+
+def _mean(reference: Any, scores: ScoreMatrix) -> float:
+    """Mean score over the prompts on which any model was observed."""
+    expected, _ = reference.expected(scores)
+    return float(np.asarray(expected)[scores.mask().any(axis=1)].mean())
 
 
 def _scenario(scenario_id: str, datasets: Datasets) -> Row:
@@ -160,17 +169,20 @@ def _scenario(scenario_id: str, datasets: Datasets) -> Row:
             "test": len(scenario.test),
         },
         "scores": "binary" if test.binary else "graded",
-        "observed": test.coverage,
+        "observed": f"{test.coverage:.1%}",
         "encoder": scenario.encoder,
         "reference": None
         if scenario.reference_score is None
         else f"{scenario.reference_model}: {scenario.reference_score}",
         "test_mean": {
-            "oracle": test.oracle_mean,
-            "best single (hindsight)": float(means.max()),
-            "random": float(means.mean()),
+            "oracle": _mean(Oracle(), test),
+            "best single (hindsight)": _mean(BestSingleHindsight(), test),
+            "random": _mean(Random(), test),
         },
-        "pool": {name: float(mean) for name, mean in zip(scenario.pool.model_ids, means, strict=True)},
+        "pool": {
+            name: None if np.isnan(mean) else float(mean)
+            for name, mean in zip(scenario.pool.model_ids, means, strict=True)
+        },
         "pool_saw_test_prompts": scenario.pools_saw_test,
         "citation": known.citation if known else None,
         "data_hash": scenario.data_hash,

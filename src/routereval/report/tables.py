@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from routereval import facts, protocols
+from routereval.data.scenario import STRATEGIES
 from routereval.metrics import METRICS
 from routereval.report.groups import SHOWN, Group, groups_of
 from routereval.results import StoredRun
@@ -64,7 +65,9 @@ def _value(value: Any) -> RenderableType:
 
 def _table(groups: list[Group]) -> Table:
     first = groups[0]
-    known = facts.benchmarks().get(first.benchmark)
+    # A table of one's own may have a published benchmark's name; its pool is none of the published ones.
+    published_pools = any(set(g.strategies) & set(STRATEGIES) for g in groups)
+    known = facts.benchmarks().get(first.benchmark) if published_pools else None
     title = f"{known.title if known else first.benchmark}  ·  {first.protocol}  ·  {first.encoder} embeddings"
     table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False, box=box.SIMPLE_HEAD)
     published = any(g.published for g in groups)
