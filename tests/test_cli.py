@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -167,6 +170,32 @@ def test_a_predictions_file_is_scored_like_the_router_that_wrote_it(routereval, 
     verified = routereval("verify", "r.sqlite")
     assert verified.code == 0
     assert "1 of 1 runs agree" in verified.out
+
+
+def test_a_router_of_an_installed_package_is_named_by_its_entry_point(tmp_path: Path) -> None:
+    (tmp_path / "their_package.py").write_text(
+        "from dataclasses import dataclass\n\nimport routereval as rv\n\n\n"
+        "@dataclass\nclass Theirs(rv.KNN):\n    k: int = 1\n"
+    )
+    installed = tmp_path / "their_package-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text(
+        "[routereval.routers]\ntheirs = their_package:Theirs\nknn = their_package:Theirs\n"
+    )
+
+    def run(router: str) -> subprocess.CompletedProcess[str]:
+        words = ("run", "demo_math/all_strong/3", "--router", router, "--results", "e.sqlite", "--json")
+        command = [sys.executable, "-c", "from routereval.cli import main; main()", *words]
+        environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+
+    (theirs,), (same,), (ours,) = (json.loads(run(name).stdout) for name in ("theirs", "knn:k=1", "knn"))
+    assert theirs["router"] == "theirs"
+    assert theirs["mu"] == same["mu"] != ours["mu"]
+    # A name that is taken stays ours, and the other package's router is not lost without a word.
+    assert "router 'knn' is already" in run("theirs").stderr
+    assert "--router their_package:Theirs" in run("theirs").stderr
 
 
 def test_verify_says_what_differs(routereval) -> None:

@@ -29,10 +29,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-EVERYTHING = (
-    *("oracle", "r_o:p=0.5", "random", "best_single_hindsight"),
-    *("best_single", "knn", "kmeans", "linear", "mlp"),
-)
 DEFAULT_RESULTS = Path("routereval.sqlite")
 
 
@@ -106,7 +102,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Train and test routers on scenarios; store every run and print the table."""
-    from routereval.policies import PolicySpec
+    from routereval.policies import EVERYTHING, PolicySpec
     from routereval.results import ResultStore
     from routereval.runner.plan import plan
 

@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import difflib
 import inspect
+import logging
 import types
 import typing
 from collections.abc import Mapping
@@ -21,6 +22,12 @@ from routereval.protocols import Protocol
 from routereval.references import REFERENCES
 
 ENTRY_POINTS = "routereval.routers"
+
+EVERYTHING = (
+    *("oracle", "r_o:p=0.5", "random", "best_single_hindsight"),
+    *("best_single", "knn", "kmeans", "linear", "mlp"),
+)
+"""What is evaluated when nobody says what: every reference and every router of ours."""
 
 
 @cache
@@ -37,7 +44,12 @@ def routers() -> Catalogue:
         },
     )
     for entry in metadata.entry_points(group=ENTRY_POINTS):
-        catalogue.add(entry.name, entry.value)
+        path = f"{entry.module}:{entry.attr}"
+        try:
+            catalogue.add(entry.name, path)
+        except ValueError as error:
+            # Somebody else's package must not take the whole command down; its router still has its import path.
+            logging.getLogger(__name__).warning("%s; until then it is --router %s", error, path)
     return catalogue
 
 
