@@ -1,4 +1,4 @@
-"""The compiled inner loops: training one sample at a time, as the published linear and MLP routers do.
+"""The compiled inner loops: oracles of many pools at once, and training one sample at a time as published.
 
 Each has a plain NumPy twin in ``tests/test_kernels.py``. Sums within a row are reassociated for speed, always in the
 same way, so a column's result does not depend on how many columns there are.
@@ -19,6 +19,7 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Words = NDArray[np.uint64]
 
 _compiled = numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
 
@@ -157,3 +158,95 @@ def train_mlp(
             _adam_row(w1[i], f1[i], s1[i], slope, row, size[t], root[t])
             # The row is in the cache now: its part of the next sample's forward pass costs no second trip to memory.
             h1[i] = max(_ZERO, _dot(w1[i], upcoming))
+
+
+@_compiled
+def _popcount(words: Words) -> np.int64:
+    """How many bits are set."""
+    total = np.int64(0)
+    for k in range(words.shape[0]):
+        x = words[k]
+        x -= (x >> np.uint64(1)) & np.uint64(0x5555555555555555)
+        x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
+        x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+        total += np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
+    return total
+
+
+@_compiled
+def union_counts(bits: Words, index: Ints, out: Ints) -> None:
+    """How many bits are set in the OR of some rows, for each choice of rows.
+
+    Parameters
+    ----------
+    bits : (M, words).
+    index : (choices, m) positions of rows.
+    out : (choices,), overwritten.
+    """
+    union = np.empty(bits.shape[1], dtype=np.uint64)
+    for d in range(index.shape[0]):
+        union[:] = np.uint64(0)
+        for j in range(index.shape[1]):
+            row = bits[index[d, j]]
+            for k in range(union.shape[0]):
+                union[k] |= row[k]
+        out[d] = _popcount(union)
+
+
+@_compiled
+def window_union_counts(bits: Words, m: int, out: Ints) -> None:
+    """How many bits are set in the OR of rows i to i + m - 1, for each i; as many ORs whatever m is.
+
+    Rows are cut into blocks of m. A window is the end of one block and the beginning of the next, and the ORs of all
+    ends and of all beginnings are running ones (van Herk 1992; Gil and Werman 1993).
+
+    Parameters
+    ----------
+    bits : (M, words).
+    out : (M - m + 1,), overwritten.
+    """
+    rows, words = bits.shape
+    ends = np.empty((m, words), dtype=np.uint64)
+    union = np.empty(words, dtype=np.uint64)
+    both = np.empty(words, dtype=np.uint64)
+    for start in range(0, rows - m + 1, m):
+        ends[m - 1] = bits[start + m - 1]
+        for i in range(m - 2, -1, -1):
+            for k in range(words):
+                ends[i, k] = ends[i + 1, k] | bits[start + i, k]
+        union[:] = np.uint64(0)
+        for i in range(min(m, rows - m + 1 - start)):
+            if i > 0:
+                for k in range(words):
+                    union[k] |= bits[start + m + i - 1, k]
+            for k in range(words):
+                both[k] = ends[i, k] | union[k]
+            out[start + i] = _popcount(both)
+
+
+@_compiled
+def best_sums(values: Floats, index: Ints, sums: NDArray[np.float64], counts: Ints) -> None:
+    """Sum over prompts of the highest of some rows, for each choice of rows; a prompt where all are nan does not count.
+
+    Parameters
+    ----------
+    values : (M, n), nan where not observed.
+    index : (choices, m) positions of rows.
+    sums, counts : (choices,) sum, and how many prompts it is over; overwritten.
+    """
+    best = np.empty(values.shape[1], dtype=np.float32)
+    for d in range(index.shape[0]):
+        best[:] = np.float32(-1)
+        for j in range(index.shape[1]):
+            row = values[index[d, j]]
+            for k in range(best.shape[0]):
+                if row[k] > best[k]:
+                    best[k] = row[k]
+        total = 0.0
+        count = 0
+        for k in range(best.shape[0]):
+            if best[k] >= _ZERO:
+                total += best[k]
+                count += 1
+        sums[d] = total
+        counts[d] = count

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from routereval.data.oracles import oracle_means, window_oracle_means
 from routereval.data.scenario import STRATEGIES, CandidatePool
 from routereval.data.scores import ScoreMatrix
 from routereval.errors import DataError
@@ -64,9 +65,9 @@ def select_pools(
                     f"{WEAK_LIMIT} and {STRONG_LIMIT} there; ask for fewer candidates"
                 )
             if strategy == "strong_to_weak":
-                picked = _best_draw(ranked, start, stop, m, rng)
+                picked = best_draw(ranked, draws_of(start, stop, m, rng))
             else:
-                picked = _best_window(ranked, start, stop, m)
+                picked = best_window(ranked, start, stop, m)
             pools[strategy, m] = CandidatePool(tuple(ranked.model_ids[i] for i in picked), strategy)
     return pools
 
@@ -82,15 +83,23 @@ def _first_above(ascending: NDArray[np.float64], limit: float, needed: str | Non
     return len(ascending)
 
 
-def _best_window(ranked: ScoreMatrix, start: int, stop: int, m: int) -> NDArray[np.intp]:
-    windows = [np.arange(first, first + m) for first in range(start, stop - m + 1)]
-    return windows[int(np.argmax([ranked.columns(window).oracle_mean for window in windows]))]
+def best_window(ranked: ScoreMatrix, start: int, stop: int, m: int) -> NDArray[np.intp]:
+    """The m neighbouring ranks between ``start`` and ``stop`` with the highest oracle score; the first wins ties."""
+    means = window_oracle_means(ranked.columns(np.arange(start, stop)), m)
+    first = start + int(np.argmax(means))
+    return np.arange(first, first + m)
 
 
-def _best_draw(ranked: ScoreMatrix, start: int, stop: int, m: int, rng: np.random.RandomState) -> NDArray[np.intp]:
+def draws_of(start: int, stop: int, m: int, rng: np.random.RandomState) -> NDArray[np.intp]:
+    """1000 draws of one rank from each of m near-equal groups of ``start`` to ``stop``, (1000, m)."""
     groups = np.array_split(np.arange(start, stop), m)
     # choice(group) takes randint(0, len(group)); with an array of bounds the generator gives the same numbers faster.
     bounds = np.array([len(group) for group in groups])
     firsts = np.array([group[0] for group in groups])
-    draws = [firsts + rng.randint(0, bounds) for _ in range(DRAWS)]
-    return draws[int(np.argmax([ranked.columns(draw).oracle_mean for draw in draws]))]
+    return firsts + rng.randint(0, np.broadcast_to(bounds, (DRAWS, m)))
+
+
+def best_draw(ranked: ScoreMatrix, draws: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The draw with the highest oracle score; the first wins ties."""
+    best: NDArray[np.intp] = draws[int(np.argmax(oracle_means(ranked, draws)))]
+    return best

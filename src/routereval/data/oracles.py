@@ -1,0 +1,72 @@
+"""Oracle scores of many pools at once: what is asked when candidates are picked and when scaling is drawn."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routereval.data.scores import ScoreMatrix
+from routereval.kernels import best_sums, union_counts, window_union_counts
+
+Index = NDArray[np.int64]
+
+
+def oracle_means(scores: ScoreMatrix, pools: Index) -> NDArray[np.float64]:
+    """The oracle's mean score on each of several pools of m models, (pools,).
+
+    Parameters
+    ----------
+    pools : (pools, m) positions of models. Prompts that no model of a pool was observed on do not count for it.
+    """
+    pools = np.ascontiguousarray(pools, dtype=np.int64)
+    if scores.values is not None:
+        by_model = np.ascontiguousarray(scores.values.T)
+        sums, counts = np.empty(len(pools)), np.empty(len(pools), dtype=np.int64)
+        _threaded(lambda part: best_sums(by_model, pools[part], sums[part], counts[part]), len(pools))
+        return _ratio(sums, counts)
+    assert scores.bits is not None
+    solved = _union_counts(scores.bits, pools)
+    if scores.observed is None:
+        return solved / max(1, scores.shape[0])
+    return _ratio(solved.astype(np.float64), _union_counts(scores.observed, pools))
+
+
+def window_oracle_means(scores: ScoreMatrix, m: int) -> NDArray[np.float64]:
+    """The oracle's mean score on models i to i + m - 1, for each i, (M - m + 1,)."""
+    windows = scores.shape[1] - m + 1
+    if scores.values is not None:
+        return oracle_means(scores, np.arange(windows)[:, None] + np.arange(m))
+    assert scores.bits is not None
+    solved = np.empty(windows, dtype=np.int64)
+    window_union_counts(np.ascontiguousarray(scores.bits), m, solved)
+    if scores.observed is None:
+        return solved / max(1, scores.shape[0])
+    seen = np.empty(windows, dtype=np.int64)
+    window_union_counts(np.ascontiguousarray(scores.observed), m, seen)
+    return _ratio(solved.astype(np.float64), seen)
+
+
+def _union_counts(bits: NDArray[np.uint64], pools: Index) -> NDArray[np.int64]:
+    rows = np.ascontiguousarray(bits)
+    out = np.empty(len(pools), dtype=np.int64)
+    _threaded(lambda part: union_counts(rows, pools[part], out[part]), len(pools))
+    return out
+
+
+def _ratio(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    means = np.full(len(sums), np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means
+
+
+def _threaded(work: Callable[[slice], None], n: int) -> None:
+    """The work in as many parts as there are cores."""
+    cuts = np.linspace(0, n, (os.cpu_count() or 1) * 4 + 1).astype(int)
+    parts = [slice(a, b) for a, b in pairwise(cuts) if b > a]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(work, parts))
