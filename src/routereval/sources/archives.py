@@ -1,4 +1,4 @@
-"""Where router datasets lie on disk, loose or in a zip, and how one is opened once its packing is checked."""
+"""Where published files lie on disk, loose or in a zip, and how one is opened once its packing is checked."""
 
 from __future__ import annotations
 
@@ -14,17 +14,13 @@ from typing import BinaryIO
 
 from routereval.errors import DataError, UnsafeFileError
 
-SUFFIX = "_router_dataset.pkl"
-ARCHIVE = "router_dataset.zip"
-FOLDER = "router_dataset"
-
 MAX_RATIO = 80
-"""How many times its packed size a member of an archive may unpack to; the published ones reach 47."""
+"""How many times its packed size a member of an archive may unpack to; the published ones reach 50."""
 
 
 @dataclass(frozen=True)
 class Location:
-    """Where one benchmark's pickle lies: a file, or a member of a zip archive."""
+    """Where a pickle lies: a file, or a member of a zip archive."""
 
     path: Path
     member: str = ""
@@ -33,31 +29,79 @@ class Location:
         return f"{self.path} ({self.member})" if self.member else str(self.path)
 
 
-def in_folder(folder: Path) -> dict[str, Location]:
-    """The router datasets in one folder, loose or zipped, and one or two ``router_dataset`` levels below it."""
-    places = (folder, folder / FOLDER, folder / FOLDER / FOLDER)
+@dataclass(frozen=True)
+class FileKind:
+    """One kind of published file.
+
+    Parameters
+    ----------
+    folder : what its archive unpacks to; the archive is ``{folder}.zip``.
+    pattern : a regular expression of how a path ends; the group ``key`` says which of its kind a file is.
+    depth : how many folders a file lies below ``folder``.
+    """
+
+    folder: str
+    pattern: str
+    depth: int = 0
+
+    def key(self, path: str) -> str | None:
+        """Which of its kind the file with this path is; None where it is not of this kind."""
+        found = re.search(rf"(?:^|/){self.pattern}$", path)
+        # macOS adds a folder __MACOSX and files that begin with "._" beside the real ones.
+        parts = PurePosixPath(path).parts
+        return None if found is None or "__MACOSX" in parts or parts[-1].startswith(".") else found["key"]
+
+
+def find(kind: FileKind, root: Path) -> dict[str, Location]:
+    """Every file of a kind that a folder offers, by key; names are read, contents are not.
+
+    ``root`` may be the kind's own folder, the folder that holds it or its zip, that one's parent, a zip, or one file;
+    a folder level may be doubled. A loose file wins over the same one in a zip, and what lies nearer to ``root`` over
+    what lies deeper. Folders inside ``root`` are searched only where nothing nearer is found.
+
+    Raises
+    ------
+    UnsafeFileError : a zip with a member named outside of it.
+    DataError : a zip that cannot be read.
+    """
+    if root.is_file():
+        if zipfile.is_zipfile(root) or root.suffix == ".zip":
+            return _members(kind, root)
+        key = kind.key(root.name)
+        return {} if key is None else {key: Location(root)}
+    try:
+        return _in_folder(kind, root) or _first_wins(
+            _in_folder(kind, child) for child in sorted(root.glob("*/")) if not child.name.startswith(".")
+        )
+    except OSError as error:
+        raise DataError(f"cannot look into {root}: {error.strerror or error}") from error
+
+
+def _in_folder(kind: FileKind, folder: Path) -> dict[str, Location]:
+    """The files of a kind in one folder, loose or zipped, and one or two levels below it."""
+    places = (folder, folder / kind.folder, folder / kind.folder / kind.folder)
     loose = (
-        {_key_of(path.name): Location(path) for path in sorted(place.glob(f"[!.]*{SUFFIX}")) if path.is_file()}
+        {
+            key: Location(path)
+            for path in sorted(place.glob("*/" * kind.depth + "[!.]*.pkl"))
+            if path.is_file() and (key := kind.key(path.relative_to(place).as_posix()))
+        }
         for place in places
     )
-    zipped = (members(place / ARCHIVE) for place in places if (place / ARCHIVE).is_file())
-    return first_wins((*loose, *zipped))
+    archives = (place / f"{kind.folder}.zip" for place in places)
+    return _first_wins((*loose, *(_members(kind, archive) for archive in archives if archive.is_file())))
 
 
-def first_wins(offers: Iterable[dict[str, Location]]) -> dict[str, Location]:
-    """All offers in one, sorted by benchmark; of two for one benchmark the earlier."""
+def _first_wins(offers: Iterable[dict[str, Location]]) -> dict[str, Location]:
+    """All offers in one, sorted by key; of two for one key the earlier."""
     merged: dict[str, Location] = {}
     for offer in offers:
         merged = {**offer, **merged}
     return dict(sorted(merged.items()))
 
 
-def _key_of(name: str) -> str:
-    return PurePosixPath(name).name.removesuffix(SUFFIX)
-
-
-def members(archive: Path) -> dict[str, Location]:
-    """The router datasets in a zip; of two members for one benchmark the one less deep."""
+def _members(kind: FileKind, archive: Path) -> dict[str, Location]:
+    """The files of a kind in a zip; of two members for one key the one less deep."""
     with _archive(archive) as opened:
         names = [info.filename for info in opened.infolist() if not info.is_dir()]
     outside = [name for name in names if _leaves_the_archive(name)]
@@ -66,16 +110,8 @@ def members(archive: Path) -> dict[str, Location]:
             f"{archive} was refused: {len(outside)} members are named outside of it (first: {outside[0]!r}); "
             "nothing was unpacked. Get the archive again from where it was published"
         )
-    # macOS adds a folder __MACOSX and files that begin with "._" beside the real ones.
-    wanted = [
-        name
-        for name in names
-        if name.endswith(SUFFIX)
-        and "__MACOSX" not in PurePosixPath(name).parts
-        and not PurePosixPath(name).name.startswith(".")
-    ]
-    wanted.sort(key=lambda name: (name.count("/"), name))
-    return first_wins({_key_of(name): Location(archive, name)} for name in wanted)
+    names.sort(key=lambda name: (name.count("/"), name))
+    return _first_wins({key: Location(archive, name)} for name in names if (key := kind.key(name)))
 
 
 def _leaves_the_archive(name: str) -> bool:
@@ -124,6 +160,6 @@ def _check_packing(info: zipfile.ZipInfo, where: Location) -> None:
         ratio = info.file_size / max(1, packed)
         raise UnsafeFileError(
             f"{where} was refused: {packed:,} bytes unpack to {info.file_size:,}, {ratio:.0f} times as many, and "
-            f"router datasets stay below {MAX_RATIO} times. If you trust it, unpack it yourself and "
+            f"published files stay below {MAX_RATIO} times. If you trust it, unpack it yourself and "
             "point --data at the folder"
         )

@@ -6,24 +6,21 @@ A file is read once, checked, and converted into the store; from then on the sto
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 from routereval.data import store
 from routereval.data.benchmark import BenchmarkData
 from routereval.errors import DataError, MissingDataError
-from routereval.sources.archives import ARCHIVE, FOLDER, SUFFIX, Location, first_wins, in_folder, members, opened
+from routereval.sources.archives import FileKind, Location, find, opened
 from routereval.sources.router_dataset import converted
 from routereval.sources.unpickling import unpickle
 
+ROUTER_DATASETS = FileKind("router_dataset", r"(?P<key>[^/]+)_router_dataset\.pkl")
+
 
 def benchmarks(root: Path) -> dict[str, Location]:
-    """Which benchmarks a data folder offers, and where; names are read, pickles are not.
-
-    ``root`` may be the ``router_dataset`` folder, the folder that holds it or its zip, that one's parent, a zip, or one
-    pickle; a folder level may be doubled. A loose pickle wins over the same benchmark in a zip, and what lies nearer to
-    ``root`` over what lies deeper. Folders inside ``root`` are searched only where nothing nearer is found.
+    """Which benchmarks a data folder (or one pickle, whatever its name) offers, and where; see ``archives.find``.
 
     Raises
     ------
@@ -31,16 +28,10 @@ def benchmarks(root: Path) -> dict[str, Location]:
     DataError : a zip that cannot be read.
     """
     root = Path(root)
-    if root.is_file():
-        if zipfile.is_zipfile(root) or root.suffix == ".zip":
-            return members(root)
-        return {root.name.removesuffix(SUFFIX).removesuffix(".pkl"): Location(root)}
-    try:
-        return in_folder(root) or first_wins(
-            in_folder(child) for child in sorted(root.glob("*/")) if not child.name.startswith(".")
-        )
-    except OSError as error:
-        raise DataError(f"cannot look into {root}: {error.strerror or error}") from error
+    found = find(ROUTER_DATASETS, root)
+    if not found and root.is_file() and root.suffix == ".pkl":
+        return {root.stem: Location(root)}
+    return found
 
 
 def load(key: str, root: Path) -> BenchmarkData:
@@ -56,8 +47,9 @@ def load(key: str, root: Path) -> BenchmarkData:
     if key not in offered:
         found = ", ".join(sorted(offered)) or ("nothing" if Path(root).exists() else "nothing, it does not exist")
         raise MissingDataError(
-            f"no router dataset {key!r} in {root}; found there: {found}. Looked for {key}{SUFFIX}, loose, in a folder "
-            f"{FOLDER}/ or in {ARCHIVE}; download it there, or point --data at the folder that has it"
+            f"no router dataset {key!r} in {root}; found there: {found}. Looked for {key}_router_dataset.pkl, loose, "
+            "in a folder router_dataset/ or in router_dataset.zip; download it there, or point --data at the folder "
+            "that has it"
         )
     where = offered[key]
     known = store.seen_key(where.path, where.member)
