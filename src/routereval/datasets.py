@@ -12,6 +12,7 @@ from pathlib import Path
 
 from routereval import facts
 from routereval.data.benchmark import BenchmarkData, PoolKey
+from routereval.data.building import built
 from routereval.data.scenario import Scenario
 from routereval.encoders import embedded
 from routereval.errors import MissingDataError, UnknownNameError
@@ -46,12 +47,14 @@ class Datasets:
     folder : where the official files lie (or one of them); None: ``$ROUTEREVAL_DATA``, else none.
     encoder : which embeddings the queries get; see ``encoders.embedded``.
     columns, embeddings : how to read a table: column by role, and a .npy file of embeddings.
+    protocol : how pools are picked where the data come without: ``strict`` looks at no test prompt.
     """
 
     folder: Path | None = None
     encoder: str = "auto"
     columns: Mapping[str, str] = field(default_factory=dict)
     embeddings: Path | None = None
+    protocol: str = "strict"
 
     @cached_property
     def root(self) -> Path | None:
@@ -71,13 +74,17 @@ class Datasets:
 
     @cached_property
     def origins(self) -> dict[str, str]:
-        """Every benchmark at hand with where it comes from: ``demo`` or ``official``."""
-        from routereval.sources import official, synthetic
+        """Every benchmark at hand with where it comes from: ``demo``, ``built``, ``official`` or ``leaderboard``."""
+        from routereval.sources import built_folders, leaderboards, official, synthetic
 
-        found = dict.fromkeys(synthetic.DEMO, "demo")
+        found: dict[str, str] = {}
         if self.root is not None:
-            found |= dict.fromkeys(official.benchmarks(self.root), "official")
-        return found
+            found |= dict.fromkeys(built_folders.benchmarks(self.root), "built")
+            found |= dict.fromkeys((k for k in official.benchmarks(self.root) if k not in found), "official")
+            # Looking into a leaderboard file converts it, so only where it may hold something new.
+            if not facts.benchmarks().keys() <= found.keys():
+                found |= dict.fromkeys((k for k in leaderboards.benchmarks(self.root) if k not in found), "leaderboard")
+        return dict.fromkeys(synthetic.DEMO, "demo") | found
 
     def benchmark(self, name: str) -> BenchmarkData:
         """All data of one benchmark, or of a table (a path).
@@ -96,9 +103,13 @@ class Datasets:
             from routereval.sources import synthetic
 
             return synthetic.load(name)
-        from routereval.sources import official
+        from routereval.sources import built_folders, leaderboards, official
 
         assert self.root is not None
+        if self.origins[name] == "built":
+            return built_folders.load(name, self.root)
+        if self.origins[name] == "leaderboard":
+            return built(leaderboards.load(name, self.root), protocol=self.protocol)
         return official.load(name, self.root)
 
     def scenario(self, scenario_id: str) -> Scenario:

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from routereval.data.duplicates import normal_text
 from routereval.data.labels import pool_labels
 from routereval.data.queries import Queries
 from routereval.data.scenario import Partition, Scenario
@@ -117,13 +118,9 @@ def _kept(train: Queries, val: Queries | None, test: Queries) -> NDArray[np.intp
     if train.texts is None or test.texts is None:
         return np.arange(len(train))
     held_out = {
-        _normal(text) for part in (val, test) if part is not None and part.texts is not None for text in part.texts
+        normal_text(text) for part in (val, test) if part is not None and part.texts is not None for text in part.texts
     }
-    return np.array([i for i, text in enumerate(train.texts) if _normal(text) not in held_out], dtype=np.intp)
-
-
-def _normal(text: str) -> str:
-    return " ".join(text.split()).casefold()
+    return np.array([i for i, text in enumerate(train.texts) if normal_text(text) not in held_out], dtype=np.intp)
 
 
 def _has_labels(scenarios: Sequence[Scenario], rules: Protocol) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -33,15 +33,15 @@ def finder(datasets: Datasets) -> FindScenario:
     """Finds the scenario of a run by what its data hash to: in the store, else among these datasets."""
 
     @cache
-    def benchmark(name: str, data_hash: str, encoder: str) -> BenchmarkData:
-        data = store.find(data_hash) or datasets.benchmark(name)
+    def benchmark(name: str, data_hash: str, encoder: str, protocol: str) -> BenchmarkData:
+        data = store.find(data_hash) or replace(datasets, protocol=protocol).benchmark(name)
         if data.data_hash != data_hash:
             raise MissingDataError(f"{data.source} has changed since; the run was made on other data of that name")
         return embedded(data, encoder)
 
     def find(spec: RunSpec) -> Scenario:
         strategy, m = spec.scenario.split("/")[1:]
-        return benchmark(spec.benchmark, spec.data_hash, spec.encoder).scenario(strategy, int(m))
+        return benchmark(spec.benchmark, spec.data_hash, spec.encoder, spec.protocol).scenario(strategy, int(m))
 
     return find
 

@@ -42,45 +42,55 @@ def select_pools(
     -----
     Huang et al. 2025, released code; random draws are ``numpy.random.choice`` of the legacy generator.
     """
-    rng = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
-    means = scores.model_means
-    order = np.argsort(means, kind="stable")
-    ranked = scores.columns(order)
-    total = len(order)
-    low = _first_above(means[order], WEAK_LIMIT, "weak")
-    high = _first_above(means[order], STRONG_LIMIT, None)
-    pools = {}
-    for m in sizes:
+    rule = PublishedRule(scores, seed)
+    return {(strategy, m): rule.pool(strategy, m) for m in sizes for strategy in STRATEGIES}
+
+
+class PublishedRule:
+    """The published way to pick pools, one at a time; what was drawn before decides what is drawn next.
+
+    Raises
+    ------
+    DataError : no model has a mean score above 0.1.
+    """
+
+    def __init__(self, scores: ScoreMatrix, seed: int | np.random.RandomState = 42):
+        self._rng = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
+        means = np.nan_to_num(scores.model_means)
+        order = np.argsort(means, kind="stable")
+        self._ranked = scores.columns(order)
+        ascending = means[order]
+        self._low = int(np.searchsorted(ascending, WEAK_LIMIT, side="right"))
+        self._high = int(np.searchsorted(ascending, STRONG_LIMIT, side="right"))
+        if self._low == len(order):
+            raise DataError(
+                f"no model has a mean score above {WEAK_LIMIT} (the best has {ascending[-1]:.3f}); no pool can be made"
+            )
+
+    def pool(self, strategy: str, m: int) -> CandidatePool:
+        """A pool of m models.
+
+        Raises
+        ------
+        DataError : fewer than m models qualify; says how many do and what the limits are.
+        """
+        total = self._ranked.shape[1]
         width = max(total // 5, m)
-        regions = {
-            "all_strong": (max(high - width, low), high),
-            "all_weak": (low, min(low + width, high)),
-            "strong_to_weak": (low, high),
-        }
-        for strategy in STRATEGIES:
-            start, stop = regions[strategy]
-            if stop - start < m:
-                raise DataError(
-                    f"no pool {strategy}/{m}: only {stop - start} of {total} models have ranks between a mean score of "
-                    f"{WEAK_LIMIT} and {STRONG_LIMIT} there; ask for fewer candidates"
-                )
-            if strategy == "strong_to_weak":
-                picked = best_draw(ranked, draws_of(start, stop, m, rng))
-            else:
-                picked = best_window(ranked, start, stop, m)
-            pools[strategy, m] = CandidatePool(tuple(ranked.model_ids[i] for i in picked), strategy)
-    return pools
-
-
-def _first_above(ascending: NDArray[np.float64], limit: float, needed: str | None) -> int:
-    above = np.flatnonzero(ascending > limit)
-    if len(above):
-        return int(above[0])
-    if needed:
-        raise DataError(
-            f"no model has a mean score above {limit} (the best has {ascending[-1]:.3f}); no pool can be made"
-        )
-    return len(ascending)
+        start, stop = {
+            "all_strong": (max(self._high - width, self._low), self._high),
+            "all_weak": (self._low, min(self._low + width, self._high)),
+            "strong_to_weak": (self._low, self._high),
+        }[strategy]
+        if stop - start < m:
+            raise DataError(
+                f"no pool {strategy}/{m}: only {stop - start} of {total} models have ranks between a mean score of "
+                f"{WEAK_LIMIT} and {STRONG_LIMIT} there; ask for fewer candidates"
+            )
+        if strategy == "strong_to_weak":
+            picked = best_draw(self._ranked, draws_of(start, stop, m, self._rng))
+        else:
+            picked = best_window(self._ranked, start, stop, m)
+        return CandidatePool(tuple(self._ranked.model_ids[i] for i in picked), strategy)
 
 
 def best_window(ranked: ScoreMatrix, start: int, stop: int, m: int) -> NDArray[np.intp]:

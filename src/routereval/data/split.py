@@ -39,6 +39,7 @@ class Split:
         fractions: tuple[float, float] = (0.8, 0.9),
         *,
         seed: int | np.random.RandomState = 42,
+        clusters: NDArray[np.intp] | None = None,
     ) -> Split:
         """The published split: within each group shuffle, then cut.
 
@@ -47,6 +48,8 @@ class Split:
         groups : n names, one per prompt (the subset it belongs to); groups keep the order of first appearance.
         fractions : where train ends and where validation ends, as shares of a group, rounded down.
         seed : of NumPy's legacy generator, or such a generator (the published pools go on with it).
+        clusters : (n,) for each prompt the first one it belongs with; those that belong together lie in one part, that
+            of the first (clusters are shuffled and cut, in the group of their first prompt). None: each by itself.
 
         Notes
         -----
@@ -55,11 +58,17 @@ class Split:
         """
         rng = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
         names = np.asarray(groups)
+        leaders = np.arange(len(names)) if clusters is None else clusters
+        first = leaders == np.arange(len(names))
         parts: list[list[NDArray[np.intp]]] = [[], [], []]
         for name in dict.fromkeys(groups):
-            index = np.flatnonzero(names == name)
+            index = np.flatnonzero((names == name) & first)
             rng.shuffle(index)
             cuts = [int(fraction * len(index)) for fraction in fractions]
             for part, piece in zip(parts, np.split(index, cuts), strict=True):
                 part.append(piece)
-        return cls(*(np.concatenate(part) for part in parts))
+        whole = [np.concatenate(part) for part in parts]
+        followers = np.flatnonzero(~first)
+        if len(followers):
+            whole = [np.concatenate([part, followers[np.isin(leaders[followers], part)]]) for part in whole]
+        return cls(*whole)

@@ -49,6 +49,25 @@ def content_key(*parts: str) -> str:
     return hashlib.sha256("\0".join((str(FORMAT), *parts)).encode()).hexdigest()
 
 
+def write_folder(folder: Path, data: BenchmarkData) -> None:
+    """The data as one folder of files that can be opened anywhere, written beside and renamed when complete.
+
+    Raises
+    ------
+    DataError : there is something already, or the folder cannot be written.
+    """
+    if folder.exists():
+        raise DataError(f"{folder} is there already; remove it, or write somewhere else")
+    with _writing(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
+        try:
+            _write(temporary, data)
+            temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
 def find(key: str) -> BenchmarkData | None:
     """The data stored under this key, or None."""
     folder = _folder(key)

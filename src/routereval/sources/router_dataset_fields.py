@@ -79,7 +79,7 @@ def _read_pool(m: Any, strategy: Any, entry: Any) -> Pool:
     if not isinstance(strategy, str) or not re.fullmatch(r"[A-Za-z]\w{0,63}", strategy, re.ASCII):
         raise DataError(f"a strategy needs a name of letters, digits and _, such as {STRATEGIES[0]!r}")
     fields = mapping(entry, "the pool", "a dictionary with 'model' and 'data'")
-    models = _strings(fields.get("model"), "'model'")
+    models = strings(fields.get("model"), "'model'")
     pool = CandidatePool(tuple(models), strategy, POOL_SEED)
     if type(m) is not int or m != len(models):
         raise DataError(f"'model' names {len(models)} models; the pool is said to have {m!r}, and both must agree")
@@ -88,13 +88,13 @@ def _read_pool(m: Any, strategy: Any, entry: Any) -> Pool:
     for part in PARTS:
         if f"{part}_score" in data:
             values = data[f"{part}_score"]
-            problem = _fault_of_scores(values, models)
+            problem = fault_of_scores(values, models)
             scores[part] = values
             if problem:
                 problems.append(f"{part}_score: {problem}")
     labels = data.get("train_label")
     if labels is not None:
-        fault = _fault_of_scores(labels, models)
+        fault = fault_of_scores(labels, models)
         if not fault and not ((labels == 0) | (labels == 1)).all():
             fault = "labels must be 0 or 1, and some lie between"
         if fault:
@@ -103,7 +103,7 @@ def _read_pool(m: Any, strategy: Any, entry: Any) -> Pool:
     return Pool(pool, scores, None if labels is None else labels.astype(np.uint8))
 
 
-def _fault_of_scores(values: Any, models: list[str]) -> str | None:
+def fault_of_scores(values: Any, models: list[str]) -> str | None:
     """What is wrong with scores (n, m) that must be finite and in [0, 1]; None where nothing is."""
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
         kind = f"an array of {values.dtype}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
@@ -180,7 +180,7 @@ def _read_part(indices: Any, embeddings: Any, texts: Any, part: str) -> Prompts:
     return Prompts(
         None if indices is None else [str(i) for i in indices.tolist()],
         embeddings,
-        None if texts is None else _strings(texts, f"{part}_prompt"),
+        None if texts is None else strings(texts, f"{part}_prompt"),
     )
 
 
@@ -200,7 +200,8 @@ def mapping(value: Any, name: str, expected: str) -> Mapping[Any, Any]:
     return value
 
 
-def _strings(value: Any, name: str) -> list[str]:
+def strings(value: Any, name: str) -> list[str]:
+    """A list, tuple or one-dimensional array of strings as a list; else an error that says what it is."""
     listed = value.tolist() if isinstance(value, np.ndarray) and value.ndim == 1 else value
     if not isinstance(listed, list | tuple) or not all(isinstance(item, str) for item in listed):
         raise DataError(f"{name} is {'not there' if value is None else _what(value)}; expected a list of strings")

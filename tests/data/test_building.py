@@ -1,0 +1,90 @@
+"""Splits and pools out of a benchmark's scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import routereval as rv
+from routereval.data.building import built
+from routereval.data.duplicates import clusters_of
+from routereval.errors import DataError
+
+
+def benchmark(texts: list[str] | None = None, models: int = 40, low: float = 0.2) -> rv.BenchmarkData:
+    rng = np.random.default_rng(0)
+    n = 100
+    ids, names = tuple(map(str, range(n))), tuple(f"m{i}" for i in range(models))
+    scores = rv.ScoreMatrix.from_dense(rng.random((n, models)) < np.linspace(low, low + 0.6, models), ids, names)
+    queries = rv.Queries(ids, rng.normal(size=(n, 8)).astype(np.float32), texts)
+    subsets = ("a",) * 50 + ("b",) * 50
+    key = f"{models} {low} {len(texts or ())}"
+    return rv.BenchmarkData("made", scores, queries, rv.Split.stratified(subsets), {}, "a test", key, subsets=subsets)
+
+
+def test_all_published_sizes_are_made_and_what_cannot_be_is_listed_with_its_reason() -> None:
+    data = built(benchmark())
+    assert {m for _, m in data.pools} == {3, 5, 10}
+    assert len(data.pools) == 9
+    reasons = [note for note in data.missing if note.startswith("no pool")]
+    assert len(reasons) == 6
+    assert reasons[0].startswith("no pool all_strong/100: only ")
+    assert "of 40 models have ranks between a mean score of 0.1 and 0.9" in reasons[0]
+
+
+def test_only_what_is_asked_for_is_made_and_it_is_the_same_as_among_all() -> None:
+    some = built(benchmark(), [10, 7], ["strong_to_weak"])
+    assert set(some.pools) == {("strong_to_weak", 10), ("strong_to_weak", 7)}
+    everything = built(benchmark())
+    assert some.pools["strong_to_weak", 10].model_ids == everything.pools["strong_to_weak", 10].model_ids
+
+
+def test_strict_pools_do_not_depend_on_test_scores_and_paper_pools_do() -> None:
+    data = benchmark()
+    for protocol, same in (("strict", True), ("paper", False)):
+        first = built(data, protocol=protocol)
+        dense = data.scores.dense().copy()
+        test = first.split.test
+        dense[test] = np.random.default_rng(5).random((len(test), 40)) < 0.5
+        other = rv.BenchmarkData(
+            "made", rv.ScoreMatrix.from_dense(dense, data.scores.prompt_ids, data.scores.model_ids), data.queries,
+            data.split, {}, "a test", f"other {protocol}", subsets=data.subsets,
+        )  # fmt: skip
+        second = built(other, protocol=protocol)
+        assert first.pools_saw_test is not same
+        models = [[pool.model_ids for pool in one.pools.values()] for one in (first, second)]
+        assert (models[0] == models[1]) is same
+
+
+def test_near_identical_prompts_stay_on_one_side_of_a_strict_split() -> None:
+    texts = [f"What  is {i % 60}?" if i < 60 else f"what is {i % 60}?" for i in range(100)]
+    data = benchmark(texts)
+    strict, paper = built(data), built(data, protocol="paper")
+
+    def torn(one: rv.BenchmarkData) -> int:
+        side = {}
+        for part in ("train", "val", "test"):
+            side |= {int(i): part for i in getattr(one.split, part)}
+        assert sorted(side) == list(range(100))
+        return sum(side[i] != side[i - 60] for i in range(60, 100))
+
+    assert torn(strict) == 0
+    assert torn(paper) > 0
+    assert "40 prompts are near-identical to another" in " ".join(strict.missing)
+
+
+def test_near_identical_is_the_same_text_or_almost_the_same_direction() -> None:
+    base = np.eye(6, 8, dtype=np.float32)
+    base[3] = base[0] + 0.01 * base[1]
+    base[5] = 0
+    queries = rv.Queries(tuple("abcdef"), base, ["x", "Y", "y ", "z", "X", "w"])
+    # d points where a does, b and c say the same, e says what a does; f has no direction.
+    assert clusters_of(queries).tolist() == [0, 1, 1, 0, 0, 5]
+    assert clusters_of(rv.Queries(tuple("ab"))).tolist() == [0, 1]
+
+
+def test_where_no_pool_can_be_made_it_is_an_error_with_the_limits() -> None:
+    with pytest.raises(DataError, match=r"no model has a mean score above 0\.1"):
+        built(benchmark(low=-0.6))
+    with pytest.raises(DataError, match="made: no pool can be made; no pool all_strong/1000"):
+        built(benchmark(), [1000])
