@@ -120,8 +120,9 @@ def _convert(leaderboard: str, files: _Files) -> dict[str, str]:
     texts = _by_subset(files.prompts, "prompts")
     embeddings = _by_subset(files.embeddings, "embeddings")
     with opened(files.scores) as (file, size):
-        raw = mapping(unpickle(file, str(files.scores), size), "the file", "a dictionary with 'model' and 'data'")
+        unpickled = unpickle(file, str(files.scores), size)
     try:
+        raw = mapping(unpickled, "the file", "a dictionary with 'model' and 'data'")
         # tinyBenchmarks' files, of the same layout, say "models".
         models = strings(raw.get("model", raw.get("models")), "'model'")
         subsets = mapping(raw.get("data"), "'data'", "a dictionary of subsets")
