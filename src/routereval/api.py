@@ -79,7 +79,7 @@ def run(
     list of StoredRun : every run asked for, new or stored; a failed one has its ``error``.
     """
     policies = [PolicySpec.parse(router).build() if isinstance(router, str) else router for router in routers]
-    selections = Datasets(_path(data), encoder).select(targets)
+    selections = Datasets(_path(data), encoder, protocol=protocol).select(targets)
     tasks = plan(selections, policies, protocol=protocol, encoder=encoder, seeds=seeds)
     with ResultStore(Path(results)) as store:
         execute(tasks, store, jobs=jobs)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from routereval import facts
 from routereval.data.benchmark import BenchmarkData, PoolKey
-from routereval.data.building import built
 from routereval.data.scenario import Scenario
 from routereval.encoders import embedded
 from routereval.errors import MissingDataError, UnknownNameError
@@ -109,6 +108,9 @@ class Datasets:
         if self.origins[name] == "built":
             return built_folders.load(name, self.root)
         if self.origins[name] == "leaderboard":
+            # Compiled loops, which nobody needs who only looks.
+            from routereval.data.building import built
+
             return built(leaderboards.load(name, self.root), protocol=self.protocol)
         return official.load(name, self.root)
 

@@ -1,0 +1,86 @@
+"""What the commands share: the application, options of the same meaning, how runs are printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from routereval.datasets import Datasets
+    from routereval.results import StoredRun
+
+app = typer.Typer(
+    name="routereval",
+    help="Measure routers: which language model should answer this prompt?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+DEFAULT_RESULTS = Path("routereval.sqlite")
+
+
+class ProtocolName(StrEnum):
+    """Choices of ``--protocol``."""
+
+    strict = "strict"
+    paper = "paper"
+
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="Folder with official router datasets, or one such .zip or .pkl. [env: ROUTEREVAL_DATA]"
+    ),
+]
+EncoderOption = Annotated[
+    str, typer.Option(help="Embeddings: shipped, hashing, or auto (shipped where there are any).")
+]
+ProtocolOption = Annotated[ProtocolName, typer.Option(help="strict (sound) or paper (as published, faults and all).")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+MapOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map", metavar="ROLE=COLUMN", help="For a table: which column is the prompt, text, model, score, ..."
+    ),
+]
+EmbeddingsOption = Annotated[Path | None, typer.Option(help="For a table: .npy file, one row per prompt.")]
+
+
+def datasets_of(
+    data: Path | None,
+    encoder: str = "auto",
+    columns: Sequence[str] | None = None,
+    embeddings: Path | None = None,
+    protocol: str = "strict",
+) -> Datasets:
+    """What can be routed on, as the options say."""
+    from routereval.datasets import Datasets
+    from routereval.sources.table_columns import parse_roles
+
+    return Datasets(data, encoder, parse_roles(columns or ()), embeddings, protocol)
+
+
+def print_runs(runs: Sequence[StoredRun], as_json: bool) -> None:
+    """Runs as a table, or as JSON."""
+    if as_json:
+        from routereval.report.rows import json_rows
+
+        typer.echo(json.dumps(json_rows(runs), indent=1))
+    else:
+        from routereval.report.tables import results_table
+        from routereval.report.terminal import console
+
+        console().print(results_table(runs))
+
+
+def tell(text: str) -> None:
+    """A line for people, on stderr: it never gets into a pipe."""
+    typer.echo(text, err=True)

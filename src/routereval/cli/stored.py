@@ -1,0 +1,82 @@
+"""results and verify: what looks at stored results again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from routereval.cli.shared import (
+    DEFAULT_RESULTS,
+    DataOption,
+    JsonOption,
+    app,
+    datasets_of,
+    print_runs,
+)
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  routereval results routereval.sqlite
+  routereval results routereval.sqlite --json | jq '.[] | select(.error)'
+"""
+)
+def results(
+    file: Annotated[Path, typer.Argument(help="A results file.")] = DEFAULT_RESULTS, as_json: JsonOption = False
+) -> None:
+    """Print stored results again; nothing is run."""
+    from routereval.results import ResultStore
+
+    with ResultStore(file, create=False) as store:
+        runs = store.runs()
+    print_runs(runs, as_json)
+    if any(one.error for one in runs):
+        raise typer.Exit(1)
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  routereval verify routereval.sqlite
+  routereval verify routereval.sqlite --data official/
+"""
+)
+def verify(
+    file: Annotated[Path, typer.Argument(help="A results file.")] = DEFAULT_RESULTS,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Recompute every stored metric from the stored choices and the data, and say what differs."""
+    from routereval.report.terminal import progress
+    from routereval.results import ResultStore
+    from routereval.verification import finder
+    from routereval.verification import verify as verify_run
+
+    with ResultStore(file, create=False) as store:
+        runs = store.runs()
+    find = finder(datasets_of(data))
+    verdicts = []
+    with progress("verifying", len(runs)) as advance:
+        for one in runs:
+            verdicts.append(verify_run(one, find))
+            advance()
+    differing = [verdict for verdict in verdicts if verdict.differences]
+    if as_json:
+        rows = [
+            {"scenario": v.spec.scenario, "router": v.spec.router, "key": v.spec.key, "differences": v.differences}
+            for v in differing
+        ]
+        typer.echo(json.dumps(rows, indent=1))
+    else:
+        for verdict in differing:
+            for difference in verdict.differences:
+                typer.echo(f"{verdict.spec.router} on {verdict.spec.scenario}: {difference}")
+        checked = sum(verdict.checked for verdict in verdicts)
+        failed = f"; {len(runs) - checked} failed runs have nothing to verify" if checked < len(runs) else ""
+        typer.echo(f"{checked - len(differing)} of {checked} runs agree, {len(differing)} differ{failed}")
+    if differing:
+        raise typer.Exit(1)
