@@ -114,6 +114,19 @@ class Datasets:
             return built(leaderboards.load(name, self.root), protocol=self.protocol)
         return official.load(name, self.root)
 
+    def unpooled(self, name: str) -> BenchmarkData:
+        """Scores of all models there are on a benchmark, to pick pools from: a leaderboard's where there is one.
+
+        Raises
+        ------
+        UnknownNameError, MissingDataError : as :meth:`benchmark`.
+        """
+        from routereval.sources import leaderboards
+
+        if self.root is not None and not is_table(name) and name in leaderboards.benchmarks(self.root):
+            return leaderboards.load(name, self.root)
+        return self.benchmark(name)
+
     def scenario(self, scenario_id: str) -> Scenario:
         """One scenario by its id ``benchmark/strategy/m``.
 

@@ -250,3 +250,35 @@ def best_sums(values: Floats, index: Ints, sums: NDArray[np.float64], counts: In
                 count += 1
         sums[d] = total
         counts[d] = count
+
+
+@_compiled
+def greedy_union(bits: Words, m: int, out: Ints) -> None:
+    """Choose m rows one by one, each the one that adds most bits to the OR so far; the last wins ties.
+
+    What a row adds only shrinks as the OR grows, so a row whose last known gain is below the best found need not be
+    counted again (lazy greedy, Minoux 1978).
+
+    Parameters
+    ----------
+    bits : (M, words), M >= m.
+    out : (m,) positions in the order of choice; overwritten.
+    """
+    rows, words = bits.shape
+    union = np.zeros(words, dtype=np.uint64)
+    fresh = np.empty(words, dtype=np.uint64)
+    gains = np.full(rows, np.int64(words * 64 + 1))
+    for step in range(m):
+        best = -1
+        best_gain = np.int64(-1)
+        for i in range(rows - 1, -1, -1):
+            if gains[i] > best_gain:
+                for k in range(words):
+                    fresh[k] = bits[i, k] & ~union[k]
+                gains[i] = _popcount(fresh)
+                if gains[i] > best_gain:
+                    best, best_gain = i, gains[i]
+        out[step] = best
+        gains[best] = np.int64(-2)
+        for k in range(words):
+            union[k] |= bits[best, k]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import routereval as rv
-from routereval.data.building import built
+from routereval.data.building import PoolPlan, built
 from routereval.data.duplicates import clusters_of
-from routereval.errors import DataError
+from routereval.errors import DataError, ParameterError
 
 
 def benchmark(texts: list[str] | None = None, models: int = 40, low: float = 0.2) -> rv.BenchmarkData:
@@ -33,7 +33,7 @@ def test_all_published_sizes_are_made_and_what_cannot_be_is_listed_with_its_reas
 
 
 def test_only_what_is_asked_for_is_made_and_it_is_the_same_as_among_all() -> None:
-    some = built(benchmark(), [10, 7], ["strong_to_weak"])
+    some = built(benchmark(), PoolPlan((10, 7), ("strong_to_weak",)))
     assert set(some.pools) == {("strong_to_weak", 10), ("strong_to_weak", 7)}
     everything = built(benchmark())
     assert some.pools["strong_to_weak", 10].model_ids == everything.pools["strong_to_weak", 10].model_ids
@@ -87,4 +87,45 @@ def test_where_no_pool_can_be_made_it_is_an_error_with_the_limits() -> None:
     with pytest.raises(DataError, match=r"no model has a mean score above 0\.1"):
         built(benchmark(low=-0.6))
     with pytest.raises(DataError, match="made: no pool can be made; no pool all_strong/1000"):
-        built(benchmark(), [1000])
+        built(benchmark(), PoolPlan((1000,)))
+
+
+def test_random_pools_are_seeded_by_name_and_each_draw_stands_for_itself() -> None:
+    data = benchmark()
+    many = built(data, PoolPlan((5,), ("random",), draws=20))
+    assert list(many.pools) == [(f"random-{i}", 5) for i in range(20)]
+    assert len({pool.model_ids for pool in many.pools.values()}) > 15
+    few = built(data, PoolPlan((5, 7), ("random",), draws=3))
+    assert few.pools["random-1", 5] == many.pools["random-1", 5]
+    other = built(data, PoolPlan((5,), ("random",), seed=1))
+    assert other.pools["random", 5].model_ids != many.pools["random-0", 5].model_ids
+    assert dict.fromkeys(many.pools["random-0", 5].model_ids, 0).keys() <= set(data.scores.model_ids)
+
+
+def test_greedy_pools_have_the_oracle_that_adding_one_best_model_after_another_has() -> None:
+    data = benchmark()
+    for m in (2, 5, 40):
+        pool = built(data, PoolPlan((m,), ("greedy",)), protocol="paper").pools["greedy", m]
+        dense = data.scores.dense()
+        solved = np.zeros(100, dtype=bool)
+        for _ in range(m):
+            gains = ((dense > 0) & ~solved[:, None]).sum(axis=0)
+            solved |= dense[:, int(np.argmax(gains))] > 0
+        found = data.scores.models(pool.model_ids)
+        assert found.oracle_mean == solved.mean()
+        assert (np.diff(found.model_means) >= 0).all()
+
+
+def test_models_are_chosen_by_name_and_wildcard() -> None:
+    data = built(benchmark(), PoolPlan((3,), ("random",), models=("m1*", "m7")))
+    pool = data.pools["chosen", 12]
+    assert set(pool.model_ids) == {"m1", "m7", *(f"m1{i}" for i in range(10))}
+    with pytest.raises(DataError, match="no model is named 'm99'; did you mean"):
+        built(benchmark(), PoolPlan(strategies=(), models=("m99",)))
+
+
+def test_a_plan_that_cannot_be_is_refused() -> None:
+    with pytest.raises(ParameterError, match="unknown strategy 'all_stron'; did you mean 'all_strong'"):
+        PoolPlan(strategies=("all_stron",))
+    with pytest.raises(ParameterError, match="at least 2 models"):
+        PoolPlan((1,))

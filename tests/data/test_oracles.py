@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routereval.data.oracles import oracle_means, window_oracle_means
+from routereval.data.oracles import greedy_pool, oracle_means, window_oracle_means
 from routereval.data.pools import DRAWS, draws_of
 from routereval.data.scores import ScoreMatrix
 
@@ -55,6 +55,23 @@ def test_every_window_has_the_oracle_that_numpy_finds(
     size = data.draw(st.integers(1, m))
     windows = np.arange(m - size + 1)[:, None] + np.arange(size)
     np.testing.assert_allclose(window_oracle_means(scores, size), plain(dense, windows), rtol=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 150), st.integers(1, 12), KINDS, st.integers(0, 999), st.data())
+def test_greedy_adds_the_model_that_raises_the_oracle_most(
+    n: int, m: int, kind: str, seed: int, data: st.DataObject
+) -> None:
+    scores, dense = matrix(n, m, kind, seed)
+    picked = greedy_pool(scores, data.draw(st.integers(1, m)))
+    assert len(set(picked.tolist())) == len(picked)
+    values = np.nan_to_num(dense).astype(float)
+    best = np.zeros(n)
+    for step, model in enumerate(picked):
+        left = [i for i in range(m) if i not in picked[:step]]
+        sums = {i: np.maximum(best, values[:, i]).sum() for i in left}
+        assert sums[model] == pytest.approx(max(sums.values()), rel=1e-6)
+        best = np.maximum(best, values[:, model])
 
 
 def test_one_pool_has_the_oracle_of_its_matrix() -> None:

@@ -1,13 +1,15 @@
-"""Candidate pools by the published rule: all strong, all weak, strong to weak."""
+"""Candidate pools: by the published rule (all strong, all weak, strong to weak), random, greedy, by name."""
 
 from __future__ import annotations
 
+import difflib
+import fnmatch
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from routereval.data.oracles import oracle_means, window_oracle_means
+from routereval.data.oracles import greedy_pool, oracle_means, window_oracle_means
 from routereval.data.scenario import STRATEGIES, CandidatePool
 from routereval.data.scores import ScoreMatrix
 from routereval.errors import DataError
@@ -91,6 +93,57 @@ class PublishedRule:
         else:
             picked = best_window(self._ranked, start, stop, m)
         return CandidatePool(tuple(self._ranked.model_ids[i] for i in picked), strategy)
+
+
+def random_pool(scores: ScoreMatrix, m: int, rng: np.random.Generator, strategy: str = "random") -> CandidatePool:
+    """m models drawn alike from all of them, in ascending mean score.
+
+    Raises
+    ------
+    DataError : there are fewer than m.
+    """
+    _check_size("random", m, scores)
+    return _ascending(scores, rng.choice(scores.shape[1], size=m, replace=False), strategy)
+
+
+def greedy(scores: ScoreMatrix, m: int) -> CandidatePool:
+    """m models picked one by one, each the one that raises the oracle most, in ascending mean score.
+
+    Raises
+    ------
+    DataError : there are fewer than m.
+    """
+    _check_size("greedy", m, scores)
+    ranked = scores.columns(np.argsort(np.nan_to_num(scores.model_means), kind="stable"))
+    return _ascending(ranked, greedy_pool(ranked, m), "greedy")
+
+
+def chosen(scores: ScoreMatrix, patterns: Sequence[str]) -> CandidatePool:
+    """The models that these names and wildcards stand for, in ascending mean score.
+
+    Raises
+    ------
+    DataError : a pattern that no model matches; says the nearest names.
+    """
+    names: dict[str, None] = {}
+    for pattern in patterns:
+        matching = [pattern] if pattern in scores.model_ids else fnmatch.filter(scores.model_ids, pattern)
+        if not matching:
+            near = difflib.get_close_matches(pattern, scores.model_ids, n=3, cutoff=0.5)
+            hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+            raise DataError(f"no model is named {pattern!r}{hint}")
+        names |= dict.fromkeys(matching)
+    return _ascending(scores, np.array([scores.model_ids.index(name) for name in names]), "chosen")
+
+
+def _check_size(strategy: str, m: int, scores: ScoreMatrix) -> None:
+    if m > scores.shape[1]:
+        raise DataError(f"no pool {strategy}/{m}: there are only {scores.shape[1]} models; ask for fewer candidates")
+
+
+def _ascending(scores: ScoreMatrix, picked: NDArray[np.int64], strategy: str) -> CandidatePool:
+    means = np.nan_to_num(scores.model_means)[picked]
+    return CandidatePool(tuple(scores.model_ids[i] for i in picked[np.argsort(means, kind="stable")]), strategy)
 
 
 def best_window(ranked: ScoreMatrix, start: int, stop: int, m: int) -> NDArray[np.intp]:

@@ -1,0 +1,119 @@
+"""build: scenarios out of whole leaderboards, or of tables."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from routereval.cli.shared import (
+    DataOption,
+    EmbeddingsOption,
+    EncoderOption,
+    JsonOption,
+    MapOption,
+    ProtocolName,
+    ProtocolOption,
+    app,
+    datasets_of,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from routereval.datasets import Datasets
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  routereval build gsm8k bbh --data leaderboards/ --out scenarios/
+  routereval build 'm*' --data leaderboards/ --protocol paper --out published/
+  routereval build gsm8k --data leaderboards/ --strategy random --draws 20 --pool-size 7 --out random/
+  routereval build my_scores.csv --strategy greedy --pool-size 3 --models 'llama*' --out mine/
+  routereval run 'gsm8k/*/*' --data scenarios/ --router knn
+"""
+)
+def build(
+    benchmarks: Annotated[list[str], typer.Argument(help="Benchmarks, globs ('m*'), table files.")],
+    out: Annotated[Path, typer.Option(help="Folder to write to; one folder per benchmark, none of them there yet.")],
+    data: DataOption = None,
+    pool_size: Annotated[
+        list[int] | None,
+        typer.Option("--pool-size", "-m", min=2, help="Repeatable. [default: 3, 5, 10, 100, 1000 as far as they go]"),
+    ] = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--strategy",
+            "-s",
+            help="all_strong, all_weak, strong_to_weak, random, greedy; repeatable. [default: the first three]",
+        ),
+    ] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Random pools of each size.")] = 1,
+    models: Annotated[
+        list[str] | None, typer.Option("--models", help="Also a pool 'chosen' of these models; names and wildcards.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the random pools.")] = 0,
+    encoder: EncoderOption = "auto",
+    protocol: ProtocolOption = ProtocolName.strict,
+    columns: MapOption = None,
+    embeddings: EmbeddingsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Pick pools and split prompts; write scenarios that run --data takes."""
+    from routereval.data import store
+    from routereval.data.building import PoolPlan, built
+    from routereval.data.scenario import STRATEGIES
+    from routereval.encoders import embedded
+    from routereval.report.terminal import progress
+
+    datasets = datasets_of(data, encoder, columns, embeddings, protocol.value)
+    plan = PoolPlan(
+        None if pool_size is None else tuple(pool_size),
+        tuple(strategy or (() if models and pool_size is None else STRATEGIES)),
+        draws,
+        tuple(models or ()),
+        seed,
+    )
+    names = _matching(benchmarks, datasets)
+    rows: list[dict[str, Any]] = []
+    with progress("building", len(names)) as advance:
+        for name in names:
+            made = built(embedded(datasets.unpooled(name), encoder), plan, protocol=protocol.value)
+            store.write_folder(out / made.benchmark, made)
+            rows.append(
+                {
+                    "benchmark": made.benchmark,
+                    "folder": str(out / made.benchmark),
+                    "models": made.scores.shape[1],
+                    "split": {part: len(getattr(made.split, part)) for part in ("train", "val", "test")},
+                    "scenarios": list(made.scenario_ids),
+                    "notes": list(made.missing),
+                }
+            )
+            advance()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        split = " / ".join(map(str, row["split"].values()))
+        typer.echo(
+            f"{row['folder']}: {len(row['scenarios'])} pools of {row['models']} models, "
+            f"{split} train / val / test prompts"
+        )
+        for note in row["notes"]:
+            typer.echo(f"  {note}")
+    tell(f"run them: routereval run '{rows[0]['benchmark']}/*/*' --data {out}")
+
+
+def _matching(wanted: Sequence[str], datasets: Datasets) -> list[str]:
+    """The benchmarks that names and globs stand for, each once; a name that is none is left for the data to refuse."""
+    names: dict[str, None] = {}
+    for name in wanted:
+        globbed = any(c in name for c in "*?[")
+        names |= dict.fromkeys((fnmatch.filter(datasets.origins, name) if globbed else None) or [name])
+    return list(names)
