@@ -178,5 +178,5 @@ def test_a_result_prints_its_metrics_with_intervals() -> None:
     text = str(rv.evaluate(rv.KNN(k=1), rv.load_scenario("demo_math/all_strong/5")))
     assert text.startswith("knn")
     assert "mu" in text
-    assert "V_B train" in text
+    assert "V_B_train" in text
     assert "[" in text

@@ -14,7 +14,7 @@ from routereval.data.outcome import Outcome, entropy_bits, ranking, single_score
 from routereval.data.prediction import Prediction, choose
 from routereval.data.scenario import Partition, Scenario
 from routereval.errors import RouterError, RouterEvalError
-from routereval.policies import describe, is_reference, prepared
+from routereval.policies import describe, is_reference, prepared, source_hash
 from routereval.protocols import Protocol
 from routereval.results.run import RunResult, RunSpec
 from routereval.union import leaked, shares_prompts, unite
@@ -78,7 +78,8 @@ def spec_of(router: Any, scenario: Scenario, protocol: str, seed: int | None) ->
     """What identifies this run."""
     name, params = describe(router)
     actual = getattr(router, "seed", 0) if seed is None else seed
-    return RunSpec(scenario.id, name, params, scenario.encoder, protocol, int(actual), scenario.data_hash)
+    code = source_hash(router)
+    return RunSpec(scenario.id, name, params, scenario.encoder, protocol, int(actual), scenario.data_hash, code)
 
 
 def evaluate_prediction(

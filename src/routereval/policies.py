@@ -6,6 +6,7 @@ import ast
 import copy
 import dataclasses
 import difflib
+import hashlib
 import inspect
 import logging
 import types
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Literal
 
 from routereval.catalogue import Catalogue, import_object
@@ -121,6 +123,23 @@ def describe(policy: Any) -> tuple[str, dict[str, Any]]:
         values = {k: v for k, v in vars(policy).items() if not k.startswith("_") and not k.endswith("_")}
     values.pop("seed", None)
     return _name_of(type(policy)), _plain(values)
+
+
+def source_hash(policy: Any) -> str:
+    """sha256 of the file a router's class is written in, so that a changed router is another router.
+
+    Empty for ours, whose version is stored with a run, and for a class that no file holds.
+    """
+    from routereval.routers.sklearn import SklearnRouter
+
+    cls = type(policy.estimator) if isinstance(policy, SklearnRouter) else type(policy)
+    if cls.__module__.split(".")[0] == __package__:
+        return ""
+    try:
+        source = inspect.getsourcefile(cls)
+        return "" if source is None else hashlib.sha256(Path(source).read_bytes()).hexdigest()
+    except (OSError, TypeError):
+        return ""
 
 
 def is_reference(policy: Any) -> bool:

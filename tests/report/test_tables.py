@@ -98,7 +98,7 @@ def test_no_published_value_stands_beside_other_parameters_or_fewer_strategies(r
 
 def test_the_table_says_what_it_averages_over_and_by_which_rules(runs: list[StoredRun]) -> None:
     text = text_of(runs)
-    assert "mean over 3 runs (all_strong, all_weak, strong_to_weak)" in text
+    assert "each number is the mean over 3 strategies (all_strong, all_weak, strong_to_weak)" in text
     assert "strict: sound" in text
     assert "95 % bootstrap intervals" in text
 
@@ -106,7 +106,67 @@ def test_the_table_says_what_it_averages_over_and_by_which_rules(runs: list[Stor
 def test_groups_of_different_size_are_told_apart_below_the_table(runs: list[StoredRun]) -> None:
     uneven = [run for run in runs if run.spec.scenario != "demo_math/all_weak/3"]
     text = text_of(uneven)
-    assert "2 runs (all_strong, strong_to_weak): demo_math m=3" in text
+    assert "the mean over 2 strategies (all_strong, strong_to_weak): demo_math m=3 best_single" in text
+    assert "the mean over 3 strategies (all_strong, all_weak, strong_to_weak): demo_math m=5 best_single" in text
+
+
+def test_a_router_that_lacks_a_strategy_says_so_and_is_not_compared(runs: list[StoredRun]) -> None:
+    fewer = [run for run in runs if run.spec.router != "knn" or run.spec.scenario != "demo_math/all_weak/3"]
+    (knn,) = [g for g in groups_of(fewer) if (g.m, g.router) == (3, "knn")]
+    (best,) = [g for g in groups_of(fewer) if g.m == 3 and g.best]
+    assert knn.values["mu"] > best.values["mu"]
+    assert best.router == "best_single"
+    assert "knn (all_strong, strong_to_weak only)" in text_of(fewer)
+
+
+def test_seeds_are_averaged_within_a_strategy_first(runs: list[StoredRun]) -> None:
+    members = [run for run in runs if run.spec.router == "knn" and run.spec.m == 3]
+    one = members[0]
+    again = [replace(one, spec=replace(one.spec, seed=seed)) for seed in range(1, 6)]
+    (group,) = groups_of([*members, *again])
+    assert group.seeds == (0, 1, 2, 3, 4, 5)
+    assert group.values["mu"] == pytest.approx(np.mean([run.metrics["mu"] for run in members]))
+    assert "the mean over 3 strategies (all_strong, all_weak, strong_to_weak) x 6 seeds" in text_of([*members, *again])
+
+
+def test_runs_on_other_data_of_the_same_name_stand_in_a_table_of_their_own(runs: list[StoredRun]) -> None:
+    older = [
+        replace(run, spec=replace(run.spec, data_hash="0" * 64), ended="2020-01-01T00:00:00+00:00") for run in runs
+    ]
+    groups = groups_of([*older, *runs])
+    assert [g.data_hash for g in groups[: len(groups) // 2]] == [runs[0].spec.data_hash] * (len(groups) // 2)
+    assert {g.data_hash for g in groups[len(groups) // 2 :]} == {"0" * 64}
+    text = text_of([*older, *runs])
+    assert "data 00000000, run 2020-01-01" in text
+    assert f"data {runs[0].spec.data_hash[:8]}" in text
+    assert "data 0" not in text_of(older)
+
+
+def test_a_narrow_terminal_loses_intervals_and_never_a_digit(runs: list[StoredRun]) -> None:
+    def shown(width: int) -> str:
+        console = Console(width=width, record=True, file=io.StringIO())
+        console.print(results_table(runs, width))
+        return console.export_text()
+
+    wide, narrow, narrower = shown(160), shown(90), shown(60)
+    assert "…" not in wide + narrow + narrower
+    assert wide.count("[95 %]") == 4
+    assert narrow.count("[95 %]") == 2
+    assert narrower.count("[95 %]") == 0
+    assert "--json has them all" in " ".join(narrower.split())
+    assert "--json" not in wide
+
+
+def test_few_test_prompts_are_said(runs: list[StoredRun]) -> None:
+    assert "few test prompts" not in text_of(runs)
+    few = [
+        replace(run, outcome=replace(run.outcome, counted=np.arange(92) < 7)) for run in runs if run.outcome is not None
+    ]
+    assert "few test prompts, so differences mean little: demo_math has 7" in text_of(few)
+
+
+def test_no_runs_are_said_to_be_none() -> None:
+    assert "no runs are stored yet" in text_of([])
 
 
 def test_rows_have_no_nan(runs: list[StoredRun]) -> None:

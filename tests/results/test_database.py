@@ -60,6 +60,7 @@ def test_the_key_changes_with_everything_that_identifies_a_run(result: rv.RunRes
         "protocol": "paper",
         "seed": 1,
         "data_hash": "f" * 64,
+        "code": "a" * 64,
     }
     fields = {name: getattr(spec, name) for name in changes}
     keys = {rv.RunSpec(**{**fields, name: value}).key for name, value in changes.items()}

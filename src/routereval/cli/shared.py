@@ -78,7 +78,8 @@ def print_runs(runs: Sequence[StoredRun], as_json: bool) -> None:
         from routereval.report.tables import results_table
         from routereval.report.terminal import console
 
-        console().print(results_table(runs))
+        terminal = console()
+        terminal.print(results_table(runs, terminal.width))
 
 
 def tell(text: str) -> None:

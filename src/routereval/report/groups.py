@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -27,10 +28,15 @@ class Group:
 
     Parameters
     ----------
-    strategies : which strategies are in it.
-    values, intervals : mean over the runs and its 95 % bootstrap interval, by metric; empty where any run failed.
+    code : of a router that is not ours, which version of its source.
+    strategies, seeds : which are in it.
+    runs : how many; prompts : how many test prompts each has.
+    values, intervals : mean over the strategies (over a strategy's seeds first) and its 95 % bootstrap interval, by
+        metric; empty where any run failed.
+    ended : when the last of its runs was stored.
     published : the published row of this cell, where all of it was run.
-    best : whether no router of this benchmark and pool size has a higher mu.
+    whole : whether it has every strategy that any router has on this benchmark and pool size.
+    best : whether no other whole router of this benchmark and pool size has a higher mu.
     """
 
     benchmark: str
@@ -39,12 +45,18 @@ class Group:
     label: str
     protocol: str
     encoder: str
+    data_hash: str
+    code: str
     strategies: tuple[str, ...]
+    seeds: tuple[int, ...]
     runs: int
+    prompts: int
     errors: tuple[str, ...]
+    ended: str = ""
     values: Mapping[str, float] = field(default_factory=dict)
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     published: PublishedRow | None = None
+    whole: bool = True
     best: bool = False
 
     @property
@@ -52,35 +64,76 @@ class Group:
         """Whether the policy reads the answers."""
         return self.router in REFERENCES
 
+    @property
+    def table(self) -> tuple[str, str, str, str]:
+        """Which table it stands in: benchmark, protocol, encoder, data."""
+        return self.benchmark, self.protocol, self.encoder, self.data_hash
+
 
 def groups_of(runs: Sequence[StoredRun]) -> list[Group]:
-    """The cells of the table, by benchmark, pool size and router."""
-    cells: dict[tuple[str, int, str, str, str, str, str], list[StoredRun]] = {}
+    """The cells of the tables: by benchmark (the newest data first), pool size and router."""
+    cells: dict[tuple[Any, ...], list[StoredRun]] = {}
     for run in runs:
         spec = run.spec
         label = router_label(spec.router, spec.params, defaults_of(spec.router))
-        cell = (spec.benchmark, spec.m, spec.router, label, spec.protocol, spec.encoder, spec.data_hash)
+        cell = (spec.benchmark, spec.m, spec.router, label, spec.protocol, spec.encoder, spec.data_hash, spec.code)
         cells.setdefault(cell, []).append(run)
+    groups = [_group(cell[3], members) for cell, members in cells.items()]
     seen = list(dict.fromkeys(run.spec.benchmark for run in runs))
-    groups = [_group(cell[:6], members) for cell, members in cells.items()]
-    groups.sort(key=lambda g: (seen.index(g.benchmark), g.protocol, g.encoder, g.m, _place(g.router), g.label))
-    return _mark_best(groups)
+    newest: dict[tuple[str, str, str, str], str] = {}
+    for g in groups:
+        newest[g.table] = max(newest.get(g.table, ""), g.ended)
+    age = {table: i for i, table in enumerate(sorted(newest, key=lambda table: newest[table], reverse=True))}
+    groups.sort(
+        key=lambda g: (
+            *(seen.index(g.benchmark), g.protocol, g.encoder, age[g.table], g.m, _place(g.router), g.label, g.ended),
+        )
+    )
+    return _compared(groups)
 
 
-def _group(cell: tuple[str, int, str, str, str, str], runs: Sequence[StoredRun]) -> Group:
-    benchmark, m, router, label, protocol, encoder = cell
-    strategies = tuple(sorted({run.spec.scenario.split("/")[1] for run in runs}))
-    errors = tuple(f"{run.spec.scenario}: {run.error}" for run in runs if run.error is not None)
-    group = Group(benchmark, m, router, label, protocol, encoder, strategies, len(runs), errors)
-    if errors:
+def _group(label: str, runs: Sequence[StoredRun]) -> Group:
+    spec = runs[0].spec
+    by_strategy: dict[str, list[StoredRun]] = {}
+    for run in sorted(runs, key=lambda run: run.spec.scenario):
+        by_strategy.setdefault(run.spec.scenario.split("/")[1], []).append(run)
+    group = Group(
+        benchmark=spec.benchmark,
+        m=spec.m,
+        router=spec.router,
+        label=label,
+        protocol=spec.protocol,
+        encoder=spec.encoder,
+        data_hash=spec.data_hash,
+        code=spec.code,
+        strategies=tuple(by_strategy),
+        seeds=tuple(sorted({run.spec.seed for run in runs})),
+        runs=len(runs),
+        prompts=max((int(run.outcome.counted.sum()) for run in runs if run.outcome is not None), default=0),
+        errors=tuple(f"{run.spec.scenario}: {run.error}" for run in runs if run.error is not None),
+        ended=max(run.ended for run in runs),
+    )
+    if group.errors:
         return group
-    outcomes = [run.outcome for run in runs if run.outcome is not None]
-    draws = [resampled_metrics(outcome, [METRICS[name] for name in SHOWN]) for outcome in outcomes]
-    return Group(
-        *(benchmark, m, router, label, protocol, encoder, strategies, len(runs), errors),
-        values={name: float(np.mean([run.metrics.get(name, math.nan) for run in runs])) for name in SHOWN},
+    shown = [METRICS[name] for name in SHOWN]
+
+    def mean_over_seeds(members: Sequence[StoredRun], name: str) -> float:
+        return float(np.mean([run.metrics.get(name, math.nan) for run in members]))
+
+    draws = [
+        [resampled_metrics(run.outcome, shown) for run in members if run.outcome is not None]
+        for members in by_strategy.values()
+    ]
+    return replace(
+        group,
+        values={
+            name: float(np.mean([mean_over_seeds(members, name) for members in by_strategy.values()])) for name in SHOWN
+        },
         # Resamples are the same for every run on as many prompts, so means over runs are paired by prompt.
-        intervals={name: interval(np.mean([one[name] for one in draws], axis=0)) for name in SHOWN},
+        intervals={
+            name: interval(np.mean([np.mean([one[name] for one in members], axis=0) for members in draws], axis=0))
+            for name in SHOWN
+        },
         published=_published(group),
     )
 
@@ -90,17 +143,21 @@ def _published(group: Group) -> PublishedRow | None:
     return published_results().get((group.benchmark, group.m, group.label)) if complete else None
 
 
-def _mark_best(groups: list[Group]) -> list[Group]:
-    top: dict[tuple[str, str, str, int], float] = {}
+def _compared(groups: list[Group]) -> list[Group]:
+    """The groups with those marked that lack a strategy others have, and the best of those that lack none."""
+    strategies: dict[tuple[Any, ...], set[str]] = {}
     for g in groups:
-        if not g.is_reference and g.values:
-            cell = (g.benchmark, g.protocol, g.encoder, g.m)
-            top[cell] = max(top.get(cell, -math.inf), g.values["mu"])
+        strategies.setdefault((g.table, g.m), set()).update(g.strategies)
+    marked = [replace(g, whole=set(g.strategies) == strategies[g.table, g.m]) for g in groups]
+    top: dict[tuple[Any, ...], float] = {}
+    for g in marked:
+        if g.whole and not g.is_reference and g.values:
+            top[g.table, g.m] = max(top.get((g.table, g.m), -math.inf), g.values["mu"])
     return [
-        Group(**{**vars(g), "best": True})
-        if not g.is_reference and g.values and g.values["mu"] == top[g.benchmark, g.protocol, g.encoder, g.m]
+        replace(g, best=True)
+        if g.whole and not g.is_reference and g.values and g.values["mu"] == top[g.table, g.m]
         else g
-        for g in groups
+        for g in marked
     ]
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from rich import box
+from rich.console import Console, RenderableType
 from rich.console import Group as Stack
-from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -18,15 +20,46 @@ from routereval.data.scenario import STRATEGIES
 from routereval.metrics import METRICS
 from routereval.report.groups import SHOWN, Group, groups_of
 from routereval.results import StoredRun
+from routereval.results.run import PREDICTIONS_FILE
+
+FEW = 30
+"""Below this many test prompts a table says that there are few."""
 
 
-def results_table(runs: Sequence[StoredRun]) -> RenderableType:
-    """All runs as tables, one per benchmark, protocol and encoder, with what a reader should know below them."""
+LEVELS = (SHOWN, ("mu", "V_B"), ("mu",), ())
+"""Which metrics keep their interval, from the widest table to the narrowest."""
+
+
+def results_table(runs: Sequence[StoredRun], width: int | None = None) -> RenderableType:
+    """All runs as tables, one per benchmark, protocol, encoder and data, with what a reader should know below them.
+
+    Parameters
+    ----------
+    width : columns there are; where the tables need more, intervals are left out, and that is said. None: no limit.
+    """
+    if not runs:
+        return Text("no runs are stored yet")
     groups = groups_of(runs)
+    tables = [list(block) for _, block in groupby(groups, key=lambda g: g.table)]
+    level = _level(tables, width)
+    versions = Counter((g[0].benchmark, g[0].protocol, g[0].encoder) for g in tables)
     blocks: list[RenderableType] = []
-    for _, block in groupby(groups, key=lambda g: (g.benchmark, g.protocol, g.encoder)):
-        blocks += [_table(list(block)), ""]
-    return Stack(*blocks, *_footnotes(groups, runs))
+    for table in tables:
+        first = table[0]
+        several = versions[first.benchmark, first.protocol, first.encoder] > 1
+        blocks += [_table(table, level, name_data=several), ""]
+    return Stack(*blocks, *_footnotes(groups, runs, level))
+
+
+def _level(tables: Sequence[list[Group]], width: int | None) -> int:
+    """The first level at which every table fits, else the last."""
+    if width is None:
+        return 0
+    measuring = Console(width=10_000, file=io.StringIO())
+    for level in range(len(LEVELS)):
+        if all(measuring.measure(_table(table, level)).maximum <= width for table in tables):
+            return level
+    return len(LEVELS) - 1
 
 
 def listing_table(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -63,66 +96,77 @@ def _value(value: Any) -> RenderableType:
     return Text(str(value))
 
 
-def _table(groups: list[Group]) -> Table:
-    first = groups[0]
-    # A table of one's own may have a published benchmark's name; its pool is none of the published ones.
-    published_pools = any(set(g.strategies) & set(STRATEGIES) for g in groups)
-    known = facts.benchmarks().get(first.benchmark) if published_pools else None
-    title = f"{known.title if known else first.benchmark}  ·  {first.protocol}  ·  {first.encoder} embeddings"
-    table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False, box=box.SIMPLE_HEAD)
+def _table(groups: list[Group], level: int, *, name_data: bool = False) -> Table:
+    table = Table(title=_title(groups, name_data), title_justify="left", title_style="bold", pad_edge=False)
+    table.box = box.SIMPLE_HEAD
     published = any(g.published for g in groups)
-    table.add_column("m", justify="right")
+    table.add_column("m", justify="right", no_wrap=True)
     table.add_column("router", no_wrap=True)
     shown = [name for name in SHOWN if name != "V_R" or any(g.values.get(name, math.nan) > 0 for g in groups)]
     for name in shown:
-        table.add_column(f"{METRICS[name].symbol} [95 %]", justify="right", no_wrap=True)
+        spread = " [95 %]" if name in LEVELS[level] else ""
+        table.add_column(f"{METRICS[name].symbol}{spread}", justify="right", no_wrap=True)
     if published:
         table.add_column("published\nmu / V_R / V_B / E_p", justify="right", no_wrap=True)
     for m, of_size in groupby(groups, key=lambda g: g.m):
         for i, g in enumerate(of_size):
-            cells = _cells(g, shown, published)
+            cells = _cells(g, shown, LEVELS[level], published)
             table.add_row(str(m) if i == 0 else "", *cells, style="dim" if g.is_reference else None)
         table.add_section()
     return table
 
 
-def _cells(g: Group, shown: Sequence[str], published: bool) -> list[RenderableType]:
+def _title(groups: list[Group], name_data: bool) -> str:
+    first = groups[0]
+    # A table of one's own may have a published benchmark's name; its pool is none of the published ones.
+    published_pools = any(set(g.strategies) & set(STRATEGIES) for g in groups)
+    known = facts.benchmarks().get(first.benchmark) if published_pools else None
+    parts = [known.title if known else first.benchmark, first.protocol]
+    if not all(g.router.startswith(PREDICTIONS_FILE) or g.is_reference for g in groups):
+        parts.append("no embeddings" if first.encoder == "none" else f"{first.encoder} embeddings")
+    parts.append(f"{max(g.prompts for g in groups)} test prompts")
+    if name_data:
+        parts.append(f"data {first.data_hash[:8]}, run {max(g.ended for g in groups)[:10]}")
+    return "  ·  ".join(parts)
+
+
+def _cells(g: Group, shown: Sequence[str], with_interval: Sequence[str], published: bool) -> list[RenderableType]:
     mark = Text(" *", style="bold green") if g.best else Text("")
-    name = Text(g.label, style="bold" if g.best else "") + mark
+    only = Text("" if g.whole else f" ({', '.join(g.strategies)} only)", style="yellow")
+    name = Text(g.label, style="bold" if g.best else "") + mark + only
     if g.errors:
         failed = Text(f"{len(g.errors)} of {g.runs} failed", style="bold red")
         return [name, failed, *[""] * (len(shown) - 1), *([""] if published else [])]
-    cells: list[RenderableType] = [name, *(Text(_number(g, metric)) for metric in shown)]
+    cells: list[RenderableType] = [name, *(Text(_number(g, metric, metric in with_interval)) for metric in shown)]
     if published:
         row = g.published
         cells.append("" if row is None else f"{row.mu:.2f} / {row.V_R:.2f} / {row.V_B:.2f} / {row.E_p:.2f}")
     return cells
 
 
-def _number(g: Group, metric: str) -> str:
+def _number(g: Group, metric: str, with_interval: bool) -> str:
     value = g.values[metric]
     if math.isnan(value):
         return "-"
     low, high = g.intervals[metric]
-    return f"{value:.3f}" if math.isnan(low) else f"{value:.3f} [{low:.2f}, {high:.2f}]"
+    return f"{value:.3f} [{low:.2f}, {high:.2f}]" if with_interval and not math.isnan(low) else f"{value:.3f}"
 
 
-def _footnotes(groups: Sequence[Group], runs: Sequence[StoredRun]) -> list[Text]:
-    notes = ["* best router of its pool size" if any(g.best for g in groups) else ""]
+def _footnotes(groups: Sequence[Group], runs: Sequence[StoredRun], level: int) -> list[Text]:
+    marks = ["* best router of its pool size"] if any(g.best for g in groups) else []
     if any(g.is_reference for g in groups):
-        notes[0] += f"{'; ' if notes[0] else ''}dim rows are references, which read the answers"
-    notes = [note for note in notes if note]
+        marks.append("dim rows are references, which read the answers")
+    notes = ["; ".join(marks)] if marks else []
     notes += [f"{name}: {protocols.protocol(name).about}" for name in sorted({g.protocol for g in groups})]
-    strategies = sorted({(g.strategies, g.runs) for g in groups})
-    if len(strategies) == 1:
-        names, count = strategies[0]
-        what = f"the mean over {count} runs" if count > 1 else "of one run"
-        notes.append(f"each number is {what} ({', '.join(names)}); brackets are 95 % bootstrap intervals")
-    else:
-        notes.append("brackets are 95 % bootstrap intervals; numbers are means over:")
-        for names, count in strategies:
-            cells = sorted({f"{g.benchmark} m={g.m}" for g in groups if (g.strategies, g.runs) == (names, count)})
-            notes.append(f"  {count} runs ({', '.join(names)}): {', '.join(cells)}")
+    notes += _about_means(groups)
+    notes.append("brackets are 95 % bootstrap intervals" if LEVELS[level] else "")
+    if level:
+        notes[-1] += (
+            f"{'; ' if notes[-1] else ''}some are left out of a terminal as narrow as this; --json has them all"
+        )
+    few = sorted({f"{g.benchmark} has {g.prompts}" for g in groups if 0 < g.prompts < FEW})
+    if few:
+        notes.append(f"few test prompts, so differences mean little: {', '.join(few)}")
     if any(g.published for g in groups):
         notes.append(_about_published(groups, runs))
     common = set.intersection(*(set(run.notes) for run in runs)) if runs else set()
@@ -131,9 +175,32 @@ def _footnotes(groups: Sequence[Group], runs: Sequence[StoredRun]) -> list[Text]
         where = sorted({run.spec.scenario for run in runs if note in run.notes})
         listed = ", ".join(where[:4]) + (f" and {len(where) - 4} more" if len(where) > 4 else "")
         notes.append(f"{note} ({listed})")
-    lines = [Text(note, style="dim") for note in notes]
+    lines = [Text(note, style="dim") for note in notes if note]
     errors = [error for g in groups for error in (f"{g.label} on {e}" for e in g.errors)]
     return lines + [Text(f"failed: {error}", style="red") for error in errors]
+
+
+def _about_means(groups: Sequence[Group]) -> list[str]:
+    """What the numbers average over, once for all groups that average over the same."""
+    over: dict[str, list[Group]] = {}
+    for g in groups:
+        seeds = "" if len(g.seeds) == 1 else f" x {len(g.seeds)} seeds"
+        if len(g.strategies) == 1 and not seeds:
+            what = f"of one run ({g.strategies[0]})"
+        else:
+            count = f"{len(g.strategies)} strategies" if len(g.strategies) > 1 else "one strategy"
+            what = f"the mean over {count} ({', '.join(g.strategies)}){seeds}"
+        # The label of a group that is not whole says so itself; of references one seed is all there is.
+        if g.whole and not (g.is_reference and len(groups) > 1 and any(not h.is_reference for h in groups)):
+            over.setdefault(what, []).append(g)
+    if len(over) <= 1:
+        return [f"each number is {what}" for what in over]
+    lines = ["a number is"]
+    for what, members in over.items():
+        cells = sorted({f"{g.benchmark} m={g.m} {g.label}" for g in members})
+        more = f" and {len(cells) - 6} more" if len(cells) > 6 else ""
+        lines.append(f"  {what}: {', '.join(cells[:6])}{more}")
+    return lines
 
 
 def _about_published(groups: Sequence[Group], runs: Sequence[StoredRun]) -> str:

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,7 +27,7 @@ BUSY_SECONDS = 60.0
 
 _SCHEMA = """
 CREATE TABLE runs (
-    key TEXT PRIMARY KEY,        -- sha256 of the canonical JSON of the columns up to data_hash
+    key TEXT PRIMARY KEY,        -- sha256 of the canonical JSON of the columns up to code
     scenario TEXT NOT NULL,
     router TEXT NOT NULL,
     params TEXT NOT NULL,        -- JSON
@@ -34,8 +35,10 @@ CREATE TABLE runs (
     protocol TEXT NOT NULL,
     seed INTEGER NOT NULL,
     data_hash TEXT NOT NULL,     -- names the data in the store
+    code TEXT NOT NULL,          -- sha256 of the source of a router that is not ours, or empty
     error TEXT,                  -- NULL where the run succeeded; a failed run is done again
     seconds REAL NOT NULL,
+    ended TEXT NOT NULL,         -- UTC, ISO 8601
     metrics TEXT NOT NULL,       -- JSON: value by metric, null where it does not exist
     intervals TEXT NOT NULL,     -- JSON: [low, high] by metric
     notes TEXT NOT NULL,         -- JSON
@@ -58,6 +61,7 @@ class StoredRun:
     Parameters
     ----------
     metrics, intervals : as computed when the run ended; nan where a metric does not exist.
+    ended : when it was stored, UTC, ISO 8601; empty where it was not.
     outcome : the per-prompt values; None where the run failed. Ids are not stored: the data have them.
     """
 
@@ -69,6 +73,7 @@ class StoredRun:
     notes: tuple[str, ...]
     versions: dict[str, str]
     outcome: Outcome | None
+    ended: str = ""
 
     @classmethod
     def of(cls, result: RunResult) -> StoredRun:
@@ -156,9 +161,11 @@ def _connect(path: Path, create: bool) -> sqlite3.Connection:
         else:
             connection = _open_for_reading(path)
         try:
-            _check(connection, path)
+            empty = _check(connection, path)
             if create:
                 _prepare(connection)
+            elif empty:
+                raise ResultsError(f"{path} is empty: nothing was stored in it yet")
         except BaseException:
             connection.close()
             raise
@@ -177,10 +184,11 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
+def _check(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file is empty; one that is neither that nor ours is an error."""
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    empty = bool(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0)
     if owner != APPLICATION_ID and not (empty and owner == 0 and version == 0):
         raise ResultsError(
             f"{path} is a SQLite database, but not a RouterEval results file; name another with --results"
@@ -190,6 +198,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} has format {version}, written by a newer RouterEval; this one reads up to {VERSION}: "
             "pip install --upgrade routereval"
         )
+    return empty
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
@@ -221,8 +230,10 @@ def _row(result: RunResult) -> dict[str, Any]:
         "protocol": spec.protocol,
         "seed": spec.seed,
         "data_hash": spec.data_hash,
+        "code": spec.code,
         "error": result.error,
         "seconds": result.seconds,
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "metrics": canonical_json({name: _null(value) for name, value in result.metrics.items()}),
         "intervals": canonical_json({k: [_null(low), _null(high)] for k, (low, high) in result.intervals.items()}),
         "notes": canonical_json(list(result.notes)),
@@ -257,6 +268,7 @@ def _stored(row: dict[str, Any]) -> StoredRun:
         row["protocol"],
         row["seed"],
         row["data_hash"],
+        row["code"],
     )
     bounds = json.loads(row["intervals"])
     return StoredRun(
@@ -268,6 +280,7 @@ def _stored(row: dict[str, Any]) -> StoredRun:
         notes=tuple(json.loads(row["notes"])),
         versions=json.loads(row["versions"]),
         outcome=None if row["per_prompt"] is None else _outcome(row),
+        ended=row["ended"],
     )
 
 

@@ -13,6 +13,9 @@ from routereval.data.outcome import Outcome
 from routereval.metrics import METRICS
 from routereval.stats import Interval, intervals
 
+PREDICTIONS_FILE = "file:"
+"""How the name of a router begins that took part by a predictions file."""
+
 
 @dataclass(frozen=True)
 class RunSpec:
@@ -25,6 +28,7 @@ class RunSpec:
     params : its parameters, all of them, without the seed.
     encoder, protocol, seed : which embeddings, which rules, which randomness.
     data_hash : sha256 that names the data.
+    code : sha256 of the source of a router that is not ours, so that editing it makes another run; else empty.
     """
 
     scenario: str
@@ -34,6 +38,7 @@ class RunSpec:
     protocol: str
     seed: int
     data_hash: str
+    code: str = ""
 
     @cached_property
     def key(self) -> str:
@@ -91,14 +96,14 @@ class RunResult:
         if self.outcome is None:
             return f"{head}: failed: {self.error}"
         lines = [f"{head}: {int(self.outcome.counted.sum())} test prompts, {len(self.outcome.model_ids)} candidates"]
-        for name, metric in METRICS.items():
+        for name in METRICS:
             value = self.metrics[name]
             if value != value:
                 continue
             low, high = self.intervals.get(name, (float("nan"), float("nan")))
             spread = f"  [{low:.3f}, {high:.3f}]" if low == low else ""
             number = f"{value:.0f}" if name == "models_used" else f"{value:.3f}"
-            lines.append(f"  {metric.symbol:<14}{number:>7}{spread}")
+            lines.append(f"  {name:<14} {number:>7}{spread}")
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
 
@@ -108,6 +113,8 @@ def canonical_json(value: Any) -> str:
 
 
 def router_label(router: str, params: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> str:
-    """``knn:k=50``: the name and those parameters that are not the defaults."""
+    """``knn:k=50``: the name and those parameters that are not the defaults; of a predictions file the name alone."""
+    if router.startswith(PREDICTIONS_FILE):
+        return router.removeprefix(PREDICTIONS_FILE)
     shown = {k: v for k, v in params.items() if defaults is None or k not in defaults or defaults[k] != v}
     return router + (":" + ",".join(f"{k}={v}" for k, v in shown.items()) if shown else "")

@@ -9,7 +9,7 @@ from typing import Any
 from routereval.data.benchmark import BenchmarkData, PoolKey
 from routereval.datasets import Selection
 from routereval.encoders import embedded
-from routereval.policies import describe, is_reference
+from routereval.policies import describe, is_reference, source_hash
 from routereval.protocols import protocol as protocol_named
 from routereval.results.run import RunSpec
 
@@ -64,6 +64,7 @@ def plan(
         actual = embedded(selection.data, encoder).encoder
         for policy in policies:
             name, params = describe(policy)
+            code = source_hash(policy)
             together = is_reference(policy) or getattr(policy, "columnwise", False)
             groups = [selection.pools] if together else [(pool,) for pool in selection.pools]
             for seed in seeds:
@@ -77,6 +78,7 @@ def plan(
                             protocol,
                             seed,
                             selection.data.data_hash,
+                            code,
                         )
                         for strategy, m in pools
                     )
