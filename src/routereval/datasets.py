@@ -163,20 +163,18 @@ class Datasets:
         if is_table(target):
             data = self.benchmark(target)
             return [(data, list(data.pools))]
-        pattern = target if "/" in target else f"{target}/*/*"
-        name = pattern.split("/", maxsplit=1)[0]
-        names = fnmatch.filter(self.origins, name) if any(c in name for c in "*?[") else [name]
-        if len(names) == 1 and names[0] == name:
+        name, pattern = _name_and_pool(target)
+        globbed = not is_table(name) and any(c in name for c in "*?[")
+        names = fnmatch.filter(self.origins, name) if globbed else [name]
+        if not globbed and not is_table(name):
             self._check_known(names, also=list(suites))
         found = []
         for data in map(self.benchmark, names):
-            pools = [
-                pool for pool in data.pools if fnmatch.fnmatchcase(f"{data.benchmark}/{pool[0]}/{pool[1]}", pattern)
-            ]
+            pools = [pool for pool in data.pools if fnmatch.fnmatchcase(f"{pool[0]}/{pool[1]}", pattern or "*")]
             if pools:
                 found.append((data, pools))
         if not found:
-            self._raise_no_match(target, pattern, names)
+            self._raise_no_match(target, names)
         return found
 
     def _suite(self, name: str, skip_missing: bool) -> list[tuple[BenchmarkData, list[PoolKey]]]:
@@ -217,11 +215,11 @@ class Datasets:
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}"
             kind = "benchmark or suite" if also else "benchmark"
-            table = " A table of your own is given by its path." if also else ""
+            table = ". A table of your own is given by its path: scores.csv, or one pool of it scores.csv/all/5"
             raise UnknownNameError(f"unknown {kind} {name!r}; {hint}{table}")
 
-    def _raise_no_match(self, target: str, pattern: str, names: Sequence[str]) -> None:
-        if any(c in pattern for c in "*?["):
+    def _raise_no_match(self, target: str, names: Sequence[str]) -> None:
+        if any(c in target for c in "*?["):
             have = ", ".join(pool for name in names for pool in self.benchmark(name).scenario_ids) or "none"
             raise UnknownNameError(f"no scenario matches {target!r}; at hand: {have or 'none'}")
         name, strategy, m = _parts(target)
@@ -233,10 +231,26 @@ def is_table(target: str) -> bool:
     return target.lower().endswith(TABLE_SUFFIXES)
 
 
+def is_scenario(target: str) -> bool:
+    """Whether a target has the form of a scenario's id, of a benchmark or of a table."""
+    return _name_and_pool(target)[1].count("/") == 1
+
+
+def _name_and_pool(target: str) -> tuple[str, str]:
+    """The benchmark or table, and what stands behind it: ``strategy/m``, globs, or nothing."""
+    pieces = target.rsplit("/", 2)
+    if is_table(target) or (len(pieces) == 3 and is_table(pieces[0])):
+        return (target, "") if is_table(target) else (pieces[0], "/".join(pieces[1:]))
+    name, _, pool = target.partition("/")
+    return name, pool
+
+
 def _parts(scenario_id: str) -> tuple[str, str, int]:
-    pieces = scenario_id.split("/")
-    if len(pieces) != 3 or not pieces[2].isdecimal():
+    name, pool = _name_and_pool(scenario_id)
+    strategy, _, m = pool.partition("/")
+    if not (strategy and m.isdecimal()):
         raise UnknownNameError(
-            f"{scenario_id!r} is no scenario id; expected benchmark/strategy/m, like gsm8k/all_strong/5"
+            f"{scenario_id!r} is no scenario id; expected benchmark/strategy/m, like gsm8k/all_strong/5, "
+            "or table/strategy/m, like scores.csv/all/5"
         )
-    return pieces[0], pieces[1], int(pieces[2])
+    return name, strategy, int(m)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from routereval import protocols
-from routereval.data.outcome import Outcome, entropy_bits, ranking, single_scores
+from routereval.data.outcome import Outcome, best_in_hindsight, entropy_bits, ranking, single_scores
 from routereval.data.prediction import Prediction, choose
 from routereval.data.scenario import Partition, Scenario
 from routereval.errors import RouterError, RouterEvalError
@@ -170,7 +172,11 @@ def _predictions(
     except RouterEvalError:
         raise
     except Exception as error:  # a router is somebody else's code: whatever it raises is its failure, not ours
-        raise RouterError(f"{type(router).__name__} raised {type(error).__name__}: {error}") from error
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        raise RouterError(
+            f"{type(router).__name__} raised {type(error).__name__}: {error} "
+            f"({Path(where.filename).name}, line {where.lineno}, in {where.name})"
+        ) from error
     if not isinstance(prediction, Prediction):
         raise RouterError(f"predict returned {type(prediction).__name__}; expected routereval.Prediction(scores)")
     return [prediction]
@@ -199,7 +205,7 @@ def common_columns(scenario: Scenario, rules: Protocol) -> dict[str, NDArray[np.
     n = test.shape[0]
     columns = {
         "oracle": np.nan_to_num(np.fmax.reduce(test.dense(), axis=1)).astype(np.float64),
-        "best_single": single_scores(test, ranking(test.model_means, test.counts, n)),
+        "best_single": single_scores(test, best_in_hindsight(test)),
         "best_single_train": single_scores(test, ranking(train.model_means, train.counts, train.shape[0])),
     }
     columns["baseline"] = columns[rules.baseline]

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from routereval.catalogue import Catalogue, import_object
@@ -142,6 +142,11 @@ def source_hash(policy: Any) -> str:
         return ""
 
 
+def needs_embeddings(policy: Any) -> bool:
+    """Whether it cannot do without; a router that can says so by ``needs_embeddings = False``."""
+    return not is_reference(policy) and bool(getattr(policy, "needs_embeddings", True))
+
+
 def is_reference(policy: Any) -> bool:
     """Whether it reads the answers."""
     return hasattr(policy, "expected") and not hasattr(policy, "fit")
@@ -186,13 +191,20 @@ def _class_named(name: str) -> Any:
             known = [*routers(), *REFERENCES]
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}"
-            raise UnknownNameError(f"unknown router {name!r}; {hint} One of your own: --router package.module:Class")
+            raise UnknownNameError(
+                f"unknown router {name!r}; {hint}{'' if near else '.'} One of your own: --router package.module:Class"
+            )
         return routers()[name]
+    path, _, attribute = name.partition(":")
+    if "/" in path or path.endswith(".py"):
+        module = PurePath(path).stem
+        raise UnknownNameError(f"{path!r} is a file; go to its folder and write --router {module}:{attribute}")
     try:
         return import_object(name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a module may raise anything while it is imported
         raise UnknownNameError(
-            f"cannot import router {name!r}: {error}; expected package.module:Class, importable from here"
+            f"cannot import router {name!r}: {type(error).__name__}: {error}; "
+            "expected package.module:Class, importable from here"
         ) from error
 
 

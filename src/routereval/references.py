@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routereval.catalogue import Catalogue
-from routereval.data.outcome import ranking, single_scores
+from routereval.data.outcome import best_in_hindsight, single_scores
 from routereval.data.scores import ScoreMatrix
 from routereval.errors import ParameterError
 
@@ -74,7 +74,7 @@ class BestSingleHindsight:
 
     def expected(self, scores: ScoreMatrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """One model throughout; on a prompt it was not observed on, the next best that was."""
-        order = ranking(scores.model_means, scores.counts, scores.shape[0])
+        order = best_in_hindsight(scores)
         seen = scores.mask()[:, order]
         first = order[np.argmax(seen, axis=1)]
         probs = np.zeros(scores.shape)

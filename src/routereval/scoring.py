@@ -10,8 +10,11 @@ from routereval import protocols
 from routereval.data.scenario import Scenario
 from routereval.datasets import Datasets
 from routereval.errors import RouterEvalError
-from routereval.evaluation import evaluate_prediction
+from routereval.evaluation import evaluate, evaluate_prediction
+from routereval.references import BestSingleHindsight, Oracle, Random
 from routereval.results import RunResult, RunSpec
+from routereval.results.run import PREDICTIONS_FILE
+from routereval.routers.best_single import BestSingle
 from routereval.sources.predictions import match_predictions, read_predictions
 
 
@@ -39,11 +42,25 @@ def score_file(
     for scenario_id, prediction in matched.items():
         scenario = scenarios[scenario_id]
         spec = RunSpec(
-            scenario.id, f"file:{name or path.stem}", params, scenario.encoder, rules.name, 0, scenario.data_hash
+            scenario.id,
+            f"{PREDICTIONS_FILE}{name or path.stem}",
+            params,
+            scenario.encoder,
+            rules.name,
+            0,
+            scenario.data_hash,
         )
         means = scenario.train.scores.model_means if rules.ties == "train_mean" else None
         results.append(evaluate_prediction(spec, scenario, prediction, rules, tie_breaker=means))
     return results
+
+
+def references_beside(results: Sequence[RunResult], datasets: Datasets, tables: Sequence[str] = ()) -> list[RunResult]:
+    """Oracle, random and the best single models on the scenarios of these results: what to hold them against."""
+    protocol = results[0].spec.protocol if results else "strict"
+    scenarios = _scenarios([result.spec.scenario for result in results], datasets, tables)
+    policies = (Oracle(), Random(), BestSingleHindsight(), BestSingle())
+    return [evaluate(policy, scenario, protocol=protocol) for policy in policies for scenario in scenarios.values()]
 
 
 def _scenarios(ids: Sequence[str], datasets: Datasets, tables: Sequence[str]) -> dict[str, Scenario]:

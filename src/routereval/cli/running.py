@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,7 @@ from routereval.cli.shared import (
 )
 
 if TYPE_CHECKING:
+    from routereval.results import ResultStore
     from routereval.runner.plan import Task
 
 
@@ -60,13 +61,27 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Train and test routers on scenarios; store every run and print the table."""
-    from routereval.policies import EVERYTHING, PolicySpec
+    from routereval.datasets import is_table
+    from routereval.encoders import NONE, embedded
+    from routereval.policies import EVERYTHING, PolicySpec, needs_embeddings
     from routereval.results import ResultStore
     from routereval.runner.plan import plan
 
     policies = [PolicySpec.parse(text).build() for text in router or EVERYTHING]
     datasets = datasets_of(data, encoder, columns, embeddings, protocol.value)
     selections = datasets.select(targets or ["demo"], skip_missing=skip_missing)
+    blind = [one.data.benchmark for one in selections if embedded(one.data, encoder).encoder == NONE]
+    if blind and not router:
+        left_out = [text for text, policy in zip(EVERYTHING, policies, strict=True) if needs_embeddings(policy)]
+        policies = [policy for policy in policies if not needs_embeddings(policy)]
+        tell(
+            f"{', '.join(blind)}: no texts and no embeddings, so {', '.join(left_out)} are left out; "
+            "give --embeddings FILE.npy or a column of texts"
+        )
+    for selection in selections:
+        if is_table(selection.data.source):
+            for note in selection.data.missing:
+                tell(f"{selection.data.benchmark}: {note}")
     tasks = plan(selections, policies, protocol=protocol.value, encoder=encoder, seeds=seed or [0])
     keys = {spec.key for task in tasks for spec in task.specs}
     with ResultStore(results) as store:
@@ -76,7 +91,7 @@ def run(
             from routereval.datasets import HOW_TO_GET
 
             tell(f"the demo data are synthetic, made up to show how it works; {HOW_TO_GET}")
-        _execute(tasks, store, jobs, len(keys) - stored)
+        _execute(tasks, store, jobs, keys, len(keys) - stored)
         runs = store.runs(keys)
     print_runs(runs, as_json)
     if any(one.error for one in runs):
@@ -111,23 +126,19 @@ def score(
 ) -> None:
     """Score a predictions file: what the chosen models scored on the test prompts."""
     from routereval.results import ResultStore, StoredRun
-    from routereval.scoring import score_file
+    from routereval.scoring import references_beside, score_file
 
-    outcomes = score_file(
-        file,
-        datasets_of(data, columns=columns, protocol=protocol.value),
-        tables=table or [],
-        protocol=protocol.value,
-        name=name,
-    )
+    datasets = datasets_of(data, columns=columns, protocol=protocol.value)
+    outcomes = score_file(file, datasets, tables=table or [], protocol=protocol.value, name=name)
     if results is not None:
         with ResultStore(results) as store:
             for result in outcomes:
                 store.put(result)
-    print_runs([StoredRun.of(result) for result in outcomes], as_json)
+    beside = [] if as_json else references_beside(outcomes, datasets, table or [])
+    print_runs([StoredRun.of(result) for result in [*outcomes, *beside]], as_json)
 
 
-def _execute(tasks: Sequence[Task], store: Any, jobs: int | None, new: int) -> None:
+def _execute(tasks: Sequence[Task], store: ResultStore, jobs: int | None, keys: set[str], new: int) -> None:
     from routereval.report.terminal import progress
     from routereval.runner.execute import execute, useful_jobs
 
@@ -137,5 +148,6 @@ def _execute(tasks: Sequence[Task], store: Any, jobs: int | None, new: int) -> N
         with progress("running", new) as advance:
             execute(tasks, store, jobs=jobs or useful_jobs(tasks), on_result=lambda result: advance())
     except KeyboardInterrupt:
-        tell(f"interrupted; what had ended is stored in {store.path}, the same command carries on")
+        left = f"{len(keys & store.done())} of {len(keys)} runs are stored in {store.path}"
+        tell(f"interrupted; {left}, the same command carries on")
         raise typer.Exit(130) from None

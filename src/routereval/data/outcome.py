@@ -60,6 +60,25 @@ def ranking(means: NDArray[np.float64], counts: NDArray[np.int64], n: int) -> ND
     return np.lexsort((-np.nan_to_num(means, nan=-1.0), thin))
 
 
+def best_in_hindsight(scores: ScoreMatrix) -> NDArray[np.intp]:
+    """The order of models in which always taking the first that was observed scores most, (m,).
+
+    One model comes first (of those observed on half of the prompts, where there are any), the others as
+    :func:`ranking` has them; where every cell was observed that is the ranking.
+    """
+    order = ranking(scores.model_means, scores.counts, scores.shape[0])
+    if scores.complete:
+        return order
+    dense = scores.dense()
+    stand_in = single_scores(scores, order)
+    seen = ~np.isnan(dense)
+    totals = np.where(seen, dense, stand_in[:, None]).sum(axis=0, dtype=np.float64)
+    thin = scores.counts * 2 < scores.shape[0]
+    candidates = order[~thin[order]] if not thin.all() else order
+    first = candidates[int(np.argmax(totals[candidates]))]
+    return np.concatenate([[first], order[order != first]])
+
+
 def single_scores(scores: ScoreMatrix, order: NDArray[np.intp]) -> NDArray[np.float64]:
     """Score on each prompt of the first model in ``order`` that was observed on it, (n,); 0 where none was."""
     values = np.zeros(scores.shape[0])

@@ -67,5 +67,8 @@ class Queries:
         MissingDataError : there are none.
         """
         if self.embeddings is None:
-            raise MissingDataError("this router needs embeddings and the data have none; give them with the table")
+            raise MissingDataError(
+                "this router needs embeddings, and the data have neither these nor texts to make them of; "
+                "for a table give --embeddings FILE.npy (Python: embeddings=), or a column of texts"
+            )
         return self.embeddings

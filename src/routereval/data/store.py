@@ -176,6 +176,7 @@ def _read(folder: Path) -> BenchmarkData:
         synthetic=meta["synthetic"],
         reference_model=meta["reference_model"],
         reference_score=meta["reference_score"],
+        encoder=meta.get("encoder", "shipped"),
         store_dir=folder,
     )
 
@@ -222,6 +223,7 @@ def _write(folder: Path, data: BenchmarkData) -> None:
         "synthetic": data.synthetic,
         "reference_model": data.reference_model,
         "reference_score": data.reference_score,
+        "encoder": data.encoder,
     }
     (folder / "meta.json").write_text(json.dumps(meta))
 

@@ -9,6 +9,9 @@ from routereval.data.benchmark import BenchmarkData
 from routereval.data.queries import Queries
 from routereval.errors import MissingDataError
 
+NONE = "none"
+"""What data without embeddings and without texts are encoded by."""
+
 SHIPPED = "shipped"
 """The embeddings that came with the data."""
 
@@ -30,7 +33,9 @@ def embedded(data: BenchmarkData, encoder: str = "auto") -> BenchmarkData:
     """
     shipped = data.queries.embeddings is not None
     if encoder == "auto":
-        encoder = SHIPPED if shipped or data.queries.texts is None else "hashing"
+        encoder = SHIPPED if shipped else NONE if data.queries.texts is None else "hashing"
+    if encoder == NONE:
+        return replace(data, encoder=NONE)
     if encoder == SHIPPED:
         return data
     if encoder not in ENCODERS:

@@ -12,7 +12,7 @@ import numpy as np
 from routereval import facts
 from routereval.catalogue import unknown_name
 from routereval.data.scores import ScoreMatrix
-from routereval.datasets import Datasets, is_table
+from routereval.datasets import Datasets, is_scenario, is_table
 from routereval.encoders import ENCODERS, SHIPPED
 from routereval.errors import UnknownNameError
 from routereval.metrics import METRICS
@@ -98,7 +98,7 @@ def details(name: str, datasets: Datasets) -> Row:
     for catalogue in (routers(), REFERENCES):
         if name in catalogue:
             return _router(name, catalogue[name])
-    if name.count("/") == 2 and not is_table(name):
+    if is_scenario(name):
         return _scenario(name, datasets)
     try:
         return _benchmark(name, datasets)
@@ -191,10 +191,13 @@ def _scenario(scenario_id: str, datasets: Datasets) -> Row:
 
 def test_queries(scenario_id: str, datasets: Datasets) -> list[Row]:
     """The test prompts of a scenario, without scores: what a router in another language has to answer."""
+    if is_table(scenario_id) and len(pools := datasets.benchmark(scenario_id).pools) == 1:
+        # A table has one pool; its own name is enough.
+        scenario_id = f"{scenario_id}/{'/'.join(map(str, next(iter(pools))))}"
     scenario = datasets.scenario(scenario_id)
     queries = scenario.test.queries
     texts = [None] * len(queries) if queries.texts is None else list(queries.texts)
-    return [{"scenario": scenario_id, "prompt": i, "text": text} for i, text in zip(queries.ids, texts, strict=True)]
+    return [{"scenario": scenario.id, "prompt": i, "text": text} for i, text in zip(queries.ids, texts, strict=True)]
 
 
 def _parameters(name: str, cls: Any) -> dict[str, Any]:

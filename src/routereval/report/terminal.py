@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -19,14 +21,35 @@ def console(*, stderr: bool = False) -> Console:
     return found
 
 
+QUIET_SECONDS = 10.0
+"""How often there is a line of progress where there is no terminal to draw a bar on."""
+
+
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar with an estimate on a terminal's stderr, nothing elsewhere; gives a function that moves it by one."""
+    """A bar with an estimate on a terminal's stderr, a line now and then elsewhere; gives a function that moves it."""
     bar_console = console(stderr=True)
     if not bar_console.is_terminal:
-        yield lambda: None
+        yield _lines(what, total)
         return
-    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*shown, TextColumn("left"), TimeRemainingColumn(), console=bar_console, transient=True) as bar:
+    elapsed, left = (TextColumn("elapsed"), TimeElapsedColumn()), (TextColumn("left"), TimeRemainingColumn())
+    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *elapsed, *left)
+    with Progress(*shown, console=bar_console, transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
+
+
+def _lines(what: str, total: int) -> Callable[[], None]:
+    start = told = time.monotonic()
+    done = 0
+
+    def advance() -> None:
+        nonlocal done, told
+        done += 1
+        now = time.monotonic()
+        if now - told >= QUIET_SECONDS and done < total:
+            left = (now - start) / done * (total - done)
+            sys.stderr.write(f"{what}: {done} of {total}, {now - start:.0f} s elapsed, about {left:.0f} s left\n")
+            told = now
+
+    return advance

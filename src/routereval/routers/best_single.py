@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from routereval.routers.contract import ColumnwiseRouter
 @dataclass
 class BestSingle(ColumnwiseRouter):
     """The model with the highest mean score on the training prompts; what any router has to beat."""
+
+    needs_embeddings: ClassVar[bool] = False
 
     def fit(self, train: Partition, val: Partition | None = None) -> Self:
         """Average each model's scores."""
