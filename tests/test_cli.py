@@ -198,6 +198,58 @@ def test_a_router_of_an_installed_package_is_named_by_its_entry_point(tmp_path: 
     assert "--router their_package:Theirs" in run("theirs").stderr
 
 
+def test_a_table_s_scenario_is_named_by_its_path(routereval, tmp_path: Path) -> None:
+    rows = "".join(f"q{i},what is {i}?,{i % 2},{(i + 1) % 2}\n" for i in range(60))
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "mine.csv").write_text("id,text,a,b\n" + rows)
+    by_id, by_table = (
+        json.loads(routereval("show", name, "--queries", "--json").out)
+        for name in ("some/mine.csv/all/2", "some/mine.csv")
+    )
+    assert by_id == by_table
+    assert by_id[0]["scenario"] == "mine/all/2"
+    (row,) = json.loads(routereval("run", "some/mine.csv/all/2", "-r", "best_single", "--json").out)
+    assert row["scenario"] == "mine/all/2"
+    choices = [{"scenario": "mine/all/2", "prompt": query["prompt"], "choice": "a"} for query in by_id]
+    (tmp_path / "theirs.jsonl").write_text("\n".join(map(json.dumps, choices)))
+    scored = routereval("score", "theirs.jsonl", "--table", "some/mine.csv")
+    assert scored.code == 0
+    for name in ("theirs", "oracle", "random", "best_single"):
+        assert re.search(rf"^ +(2 )? *{name} ", scored.out, re.MULTILINE), name
+    assert "sha256" not in scored.out
+
+
+def test_a_table_without_texts_runs_what_needs_none(routereval, tmp_path: Path) -> None:
+    (tmp_path / "bare.csv").write_text("id,a,b\n" + "".join(f"{i},{i % 2},1\n" for i in range(60)))
+    done = routereval("run", "bare.csv")
+    assert done.code == 0
+    assert "no texts and no embeddings, so knn, kmeans, linear, mlp are left out" in done.err
+    assert "no embeddings" in done.out
+    assert "no column says the split" in done.err
+    failed = routereval("run", "bare.csv", "-r", "knn")
+    assert failed.code == 1
+    assert "--embeddings FILE.npy" in " ".join(failed.out.split())
+
+
+def test_an_edited_router_is_run_again(tmp_path: Path) -> None:
+    def run(body: str) -> tuple[str, str]:
+        (tmp_path / "edited.py").write_text(
+            "from dataclasses import dataclass\nimport numpy as np\nimport routereval as rv\n\n@dataclass\n"
+            "class Mine:\n    def fit(self, train, val=None):\n        return self\n"
+            f"    def predict(self, queries):\n        return rv.Prediction(np.tile({body}, (len(queries), 1)))\n"
+        )
+        words = ("run", "demo_math/all_strong/3", "--router", "edited:Mine", "--results", "e.sqlite", "--json")
+        command = [sys.executable, "-B", "-c", "from routereval.cli import main; main()", *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stderr.splitlines()[0], json.loads(done.stdout)[0]["mu"]
+
+    first, again, edited = run("[1.0, 0, 0]"), run("[1.0, 0, 0]"), run("[0.0, 0, 1]")
+    assert "1 new, 0 stored" in first[0]
+    assert "0 new, 1 stored" in again[0]
+    assert "1 new, 0 stored" in edited[0]
+    assert first[1] == again[1] != edited[1]
+
+
 def test_verify_says_what_differs(routereval) -> None:
     import sqlite3
 

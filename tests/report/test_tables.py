@@ -142,6 +142,18 @@ def test_runs_on_other_data_of_the_same_name_stand_in_a_table_of_their_own(runs:
     assert "data 0" not in text_of(older)
 
 
+def test_of_two_versions_of_a_router_the_newer_is_compared(runs: list[StoredRun]) -> None:
+    def version(code: str, ended: str) -> list[StoredRun]:
+        members = [run for run in runs if run.spec.router == "knn"]
+        spec = {"router": "mine:Mine", "params": {}, "code": code}
+        return [replace(run, spec=replace(run.spec, **spec), ended=ended) for run in members]
+
+    both = [*version("a" * 64, "2026-01-01"), *version("b" * 64, "2026-01-02")]
+    groups = groups_of(both)
+    assert {(g.code[0], g.superseded, g.best) for g in groups} == {("a", True, False), ("b", False, True)}
+    assert text_of(both).count("mine:Mine (earlier code)") == 2
+
+
 def test_a_narrow_terminal_loses_intervals_and_never_a_digit(runs: list[StoredRun]) -> None:
     def shown(width: int) -> str:
         console = Console(width=width, record=True, file=io.StringIO())

@@ -148,6 +148,26 @@ def test_a_column_prompt_of_whole_numbers_is_an_id(tmp_path: Path) -> None:
     assert data.queries.texts is None
 
 
+def test_a_column_prompt_beside_a_column_text_is_the_id(tmp_path: Path) -> None:
+    rows = [f"p{i:03},a text {i},{model},{(i + j) % 2}" for i in range(20) for j, model in enumerate("ab")]
+    data = load_table(csv(tmp_path / "mine.csv", "prompt,text,model,score\n" + "\n".join(rows)))
+    assert data.scores.prompt_ids[:2] == ("p000", "p001")
+    assert data.queries.texts is not None
+    assert data.queries.texts[1] == "a text 1"
+    without = [f"p{i:03},{model},{(i + j) % 2}" for i in range(20) for j, model in enumerate("ab")]
+    bare = load_table(csv(tmp_path / "bare.csv", "prompt,model,score\n" + "\n".join(without)))
+    assert bare.scores.prompt_ids[:2] == ("p000", "p001")
+    assert bare.queries.texts is None
+
+
+def test_two_columns_that_may_both_be_the_text_are_asked_about(tmp_path: Path) -> None:
+    rows = "".join(f"what is {i},tell me {i},1,0\n" for i in range(20))
+    with pytest.raises(
+        DataError, match=r"the text may be prompt or question: say --map text=\.\.\. \(or --map prompt="
+    ):
+        load_table(csv(tmp_path / "mine.csv", "prompt,question,a,b\n" + rows))
+
+
 def test_columns_are_mapped_by_hand(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     table = long_frame().rename({"prompt_id": "doc", "model": "system", "score": "acc_norm"})

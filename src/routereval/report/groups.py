@@ -35,6 +35,7 @@ class Group:
         metric; empty where any run failed.
     ended : when the last of its runs was stored.
     published : the published row of this cell, where all of it was run.
+    superseded : whether runs of a newer version of the router's source stand in the same table.
     whole : whether it has every strategy that any router has on this benchmark and pool size.
     best : whether no other whole router of this benchmark and pool size has a higher mu.
     """
@@ -57,6 +58,7 @@ class Group:
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     published: PublishedRow | None = None
     whole: bool = True
+    superseded: bool = False
     best: bool = False
 
     @property
@@ -148,17 +150,27 @@ def _compared(groups: list[Group]) -> list[Group]:
     strategies: dict[tuple[Any, ...], set[str]] = {}
     for g in groups:
         strategies.setdefault((g.table, g.m), set()).update(g.strategies)
-    marked = [replace(g, whole=set(g.strategies) == strategies[g.table, g.m]) for g in groups]
+    newest: dict[tuple[Any, ...], str] = {}
+    for g in groups:
+        cell = (g.table, g.m, g.label)
+        newest[cell] = max(newest.get(cell, ""), g.ended)
+    marked = [
+        replace(
+            g,
+            whole=set(g.strategies) == strategies[g.table, g.m],
+            superseded=g.ended < newest[g.table, g.m, g.label],
+        )
+        for g in groups
+    ]
     top: dict[tuple[Any, ...], float] = {}
     for g in marked:
-        if g.whole and not g.is_reference and g.values:
+        if _competes(g):
             top[g.table, g.m] = max(top.get((g.table, g.m), -math.inf), g.values["mu"])
-    return [
-        replace(g, best=True)
-        if g.whole and not g.is_reference and g.values and g.values["mu"] == top[g.table, g.m]
-        else g
-        for g in marked
-    ]
+    return [replace(g, best=True) if _competes(g) and g.values["mu"] == top[g.table, g.m] else g for g in marked]
+
+
+def _competes(g: Group) -> bool:
+    return g.whole and not g.superseded and not g.is_reference and bool(g.values)
 
 
 def _place(router: str) -> int:

@@ -133,7 +133,8 @@ def _title(groups: list[Group], name_data: bool) -> str:
 def _cells(g: Group, shown: Sequence[str], with_interval: Sequence[str], published: bool) -> list[RenderableType]:
     mark = Text(" *", style="bold green") if g.best else Text("")
     only = Text("" if g.whole else f" ({', '.join(g.strategies)} only)", style="yellow")
-    name = Text(g.label, style="bold" if g.best else "") + mark + only
+    old = Text(" (earlier code)" if g.superseded else "", style="yellow")
+    name = Text(g.label, style="bold" if g.best else "") + mark + only + old
     if g.errors:
         failed = Text(f"{len(g.errors)} of {g.runs} failed", style="bold red")
         return [name, failed, *[""] * (len(shown) - 1), *([""] if published else [])]

@@ -54,6 +54,21 @@ def numbers(frame: pl.DataFrame, where: Callable[[int, str], str]) -> NDArray[np
     return np.column_stack(columns)
 
 
+def idlike(frame: pl.DataFrame, longest: int = 100) -> list[str]:
+    """The columns whose cells look like ids: whole numbers, or words of up to 100 characters without white space."""
+    import polars as pl
+
+    found = []
+    for name, kind in dict(frame.schema).items():
+        if kind.is_integer():
+            found.append(name)
+        elif kind == pl.String and (values := frame[name].drop_nulls()).len():
+            word = ~values.str.contains(r"\s") & (values.str.len_chars() <= longest)
+            if word.all():
+                found.append(name)
+    return found
+
+
 def names(values: pl.Series) -> list[str]:
     """Ids or names as strings.
 

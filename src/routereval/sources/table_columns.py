@@ -96,14 +96,15 @@ def parse_roles(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def find_columns(
-    names: Sequence[str], numeric: Iterable[str] = (), given: Mapping[str, str] | None = None
+    names: Sequence[str], idlike: Iterable[str] = (), given: Mapping[str, str] | None = None
 ) -> TableColumns:
     """Which column is what.
 
     Parameters
     ----------
     names : the table's columns.
-    numeric : those that hold whole numbers; a column ``prompt`` among them is an id, not a text.
+    idlike : those whose cells look like ids (whole numbers, or words without white space); a column ``prompt`` among
+        them is an id, not a text.
     given : column by role, where the caller says so; ``models`` and ``ignore`` take several, separated by commas, and
         wildcards.
 
@@ -126,16 +127,15 @@ def find_columns(
             continue
         candidates = [name for name in free if _plain(name) in KNOWN_NAMES[role]]
         if role == "prompt" and not candidates:
-            candidates = [name for name in free if name in set(numeric) and _plain(name) in KNOWN_NAMES["text"]]
+            candidates = [name for name in free if name in set(idlike) and _plain(name) in KNOWN_NAMES["text"]]
         elif role == "text":
             candidates = [name for name in candidates if name != roles.get("prompt")]
         if len(candidates) == 1:
             roles[role] = candidates[0]
         elif candidates:
             listed = " or ".join(candidates)
-            doubts.append(
-                f"the {role} may be {listed}: say --map {role}={candidates[0]}, and --map ignore=... the rest"
-            )
+            id_ = f" (or --map prompt={candidates[0]}, if that is the prompt's id)" if role == "text" else ""
+            doubts.append(f"the {role} may be {listed}: say --map {role}=...{id_}, and --map ignore=... the rest")
     if doubts:
         raise DataError("; ".join(doubts))
     if "model" in roles or "score" in roles:

@@ -19,7 +19,7 @@ from routereval.data.scenario import CandidatePool
 from routereval.data.scores import ScoreMatrix
 from routereval.data.split import Split
 from routereval.errors import DataError
-from routereval.sources.table_cells import names, numbered, numbers, one_each, strings, vectors
+from routereval.sources.table_cells import idlike, names, numbered, numbers, one_each, strings, vectors
 from routereval.sources.table_columns import TableColumns, find_columns
 from routereval.sources.table_files import read_embeddings, read_frame, sha256, stem_of, suffix_of
 
@@ -126,10 +126,10 @@ def _layout(frame: pl.DataFrame, given: Mapping[str, str] | None) -> tuple[pl.Da
     """The frame with its columns' roles; scores kept as one object per row become a column per model."""
     if frame.height == 0:
         raise DataError("it has no rows")
-    whole = [name for name, kind in frame.schema.items() if kind.is_integer()]
+    ids = idlike(frame)
     objects = _column_of_objects(frame, given)
     if objects is None:
-        columns = find_columns(frame.columns, whole, given)
+        columns = find_columns(frame.columns, ids, given)
     else:
         models = frame[objects].struct.fields
         clash = sorted(set(models) & set(frame.columns))
@@ -138,7 +138,7 @@ def _layout(frame: pl.DataFrame, given: Mapping[str, str] | None) -> tuple[pl.Da
         frame = frame.unnest(objects)
         rest = {role: name for role, name in (given or {}).items() if role != "score"}
         # The object's keys are models, whatever they are called.
-        columns = find_columns([name for name in frame.columns if name not in set(models)], whole, rest)
+        columns = find_columns([name for name in frame.columns if name not in set(models)], ids, rest)
         columns = replace(columns, models=tuple(models), unused=(*columns.models, *columns.unused))
     if not columns.long and len(columns.models) < 2:
         raise DataError(
