@@ -45,7 +45,7 @@ def benchmarks(datasets: Datasets) -> list[Row]:
 def suites(datasets: Datasets) -> list[Row]:
     """Every suite."""
     return [
-        {"suite": name, "m": ", ".join(map(str, suite["sizes"])), "about": suite["about"]}
+        {"suite": name, "sizes": list(suite["sizes"]), "about": suite["about"]}
         for name, suite in facts.suites().items()
     ]
 
@@ -55,7 +55,7 @@ def all_routers(datasets: Datasets) -> list[Row]:
     rows = []
     for kind, catalogue in (("router", routers()), ("reference", REFERENCES)):
         for name in catalogue:
-            params = ", ".join(k if v is None else f"{k}={v}" for k, v in _parameters(name, catalogue[name]).items())
+            params = _parameters(name, catalogue[name])
             rows.append({"router": name, "kind": kind, "parameters": params, "about": _about(catalogue[name])})
     return rows
 
@@ -98,13 +98,24 @@ def details(name: str, datasets: Datasets) -> Row:
     for catalogue in (routers(), REFERENCES):
         if name in catalogue:
             return _router(name, catalogue[name])
+    for encoder in encoders(datasets):
+        if encoder["encoder"] == name:
+            return encoder
     if is_scenario(name):
         return _scenario(name, datasets)
     try:
         return _benchmark(name, datasets)
     except UnknownNameError as error:
-        everything = [*facts.suites(), *METRICS, *routers(), *REFERENCES, *facts.benchmarks(), *datasets.origins]
-        raise unknown_name("scenario, benchmark, suite, router or metric", name, everything) from error
+        everything = [
+            *facts.suites(),
+            *METRICS,
+            *routers(),
+            *REFERENCES,
+            *ENCODERS,
+            *facts.benchmarks(),
+            *datasets.origins,
+        ]
+        raise unknown_name("scenario, benchmark, suite, router, metric or encoder", name, everything) from error
 
 
 def _router(name: str, cls: Any) -> Row:
@@ -173,7 +184,7 @@ def _scenario(scenario_id: str, datasets: Datasets) -> Row:
         "encoder": scenario.encoder,
         "reference": None
         if scenario.reference_score is None
-        else f"{scenario.reference_model}: {scenario.reference_score}",
+        else f"{scenario.reference_model}: {scenario.reference_score:.4g}",
         "test_mean": {
             "oracle": _mean(Oracle(), test),
             "best single (hindsight)": _mean(BestSingleHindsight(), test),

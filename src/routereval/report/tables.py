@@ -68,8 +68,14 @@ def listing_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     for name in rows[0] if rows else ():
         table.add_column(name.replace("_", " "))
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*map(_in_a_row, row.values()))
     return table
+
+
+def _in_a_row(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(key if one is None else f"{key}={one}" for key, one in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
 
 
 def details_table(row: Mapping[str, Any]) -> Table:
