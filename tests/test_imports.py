@@ -23,7 +23,7 @@ LAYERS = [
     {"stats", "policies", "union", "datasets"},
     {"results"},
     {"evaluation"},
-    {"runner", "report", "verification", "scoring"},
+    {"runner", "report", "verification", "scoring", "scaling"},
     {"api"},
     {"cli"},
 ]

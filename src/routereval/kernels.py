@@ -282,3 +282,37 @@ def greedy_union(bits: Words, m: int, out: Ints) -> None:
         gains[best] = np.int64(-2)
         for k in range(words):
             union[k] |= bits[best, k]
+
+
+@_compiled
+def pool_choices(
+    predicted: NDArray[np.float64], actual: Floats, pools: Ints, sums: NDArray[np.float64], counts: Ints
+) -> None:
+    """What the models with the highest predicted scores in each pool scored, added up over the queries.
+
+    Parameters
+    ----------
+    predicted : (n, M); among equal ones the first in the pool wins.
+    actual : (n, M), nan where not observed: such a model is never chosen.
+    pools : (pools, m) positions of models.
+    sums, counts : (pools,) sum over the queries on which any model of the pool was observed, and how many those are.
+    """
+    for d in range(pools.shape[0]):
+        total = 0.0
+        count = 0
+        for i in range(predicted.shape[0]):
+            best = -np.inf
+            score = np.float32(0)
+            found = False
+            for j in range(pools.shape[1]):
+                model = pools[d, j]
+                value = actual[i, model]
+                if not math.isnan(value) and (not found or predicted[i, model] > best):
+                    best = predicted[i, model]
+                    score = value
+                    found = True
+            if found:
+                total += float(score)
+                count += 1
+        sums[d] = total
+        counts[d] = count

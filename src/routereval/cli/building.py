@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -19,12 +17,10 @@ from routereval.cli.shared import (
     ProtocolName,
     ProtocolOption,
     app,
+    benchmarks_named,
     datasets_of,
     tell,
 )
-
-if TYPE_CHECKING:
-    from routereval.datasets import Datasets
 
 
 @app.command(
@@ -79,7 +75,7 @@ def build(
         tuple(models or ()),
         seed,
     )
-    names = _matching(benchmarks, datasets)
+    names = benchmarks_named(benchmarks, datasets)
     rows: list[dict[str, Any]] = []
     with progress("building", len(names)) as advance:
         for name in names:
@@ -111,12 +107,3 @@ def build(
         for note in row["notes"]:
             typer.echo(f"  {note}")
     tell(f"run them: routereval run '{rows[0]['benchmark']}/*/*' --data {out}")
-
-
-def _matching(wanted: Sequence[str], datasets: Datasets) -> list[str]:
-    """The benchmarks that names and globs stand for, each once; a name that is none is left for the data to refuse."""
-    names: dict[str, None] = {}
-    for name in wanted:
-        globbed = any(c in name for c in "*?[")
-        names |= dict.fromkeys((fnmatch.filter(datasets.origins, name) if globbed else None) or [name])
-    return list(names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from collections.abc import Sequence
 from enum import StrEnum
@@ -66,6 +67,15 @@ def datasets_of(
     from routereval.sources.table_columns import parse_roles
 
     return Datasets(data, encoder, parse_roles(columns or ()), embeddings, protocol)
+
+
+def benchmarks_named(wanted: Sequence[str], datasets: Datasets) -> list[str]:
+    """The benchmarks that names and globs stand for, each once; a name that is none is left for the data to refuse."""
+    names: dict[str, None] = {}
+    for name in wanted:
+        globbed = any(c in name for c in "*?[")
+        names |= dict.fromkeys((fnmatch.filter(datasets.origins, name) if globbed else None) or [name])
+    return list(names)
 
 
 def print_runs(runs: Sequence[StoredRun], as_json: bool) -> None:

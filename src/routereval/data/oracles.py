@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routereval.data.scores import ScoreMatrix
-from routereval.kernels import best_sums, greedy_union, union_counts, window_union_counts
+from routereval.kernels import best_sums, greedy_union, pool_choices, union_counts, window_union_counts
 
 Index = NDArray[np.int64]
 
@@ -49,6 +49,27 @@ def window_oracle_means(scores: ScoreMatrix, m: int) -> NDArray[np.float64]:
     seen = np.empty(windows, dtype=np.int64)
     window_union_counts(np.ascontiguousarray(scores.observed), m, seen)
     return _ratio(solved.astype(np.float64), seen)
+
+
+def router_means(
+    scores: ScoreMatrix, predicted: NDArray[np.float64], pools: Index, order: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Mean score of the model with the highest prediction in each of several pools, (pools,).
+
+    Parameters
+    ----------
+    predicted : (n, M) for the prompts of ``scores``; only models observed on a prompt can be chosen on it.
+    pools : (pools, m) positions of models.
+    order : (M,) all models; of equal predictions the one that comes first in it wins.
+    """
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    by_place = np.sort(place[pools], axis=1)
+    ranked = np.ascontiguousarray(predicted[:, order], dtype=np.float64)
+    actual = np.ascontiguousarray(scores.dense()[:, order])
+    sums, counts = np.empty(len(pools)), np.empty(len(pools), dtype=np.int64)
+    _threaded(lambda part: pool_choices(ranked, actual, by_place[part], sums[part], counts[part]), len(pools))
+    return _ratio(sums, counts)
 
 
 def greedy_pool(scores: ScoreMatrix, m: int) -> Index:

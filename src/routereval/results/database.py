@@ -18,6 +18,8 @@ import numpy as np
 
 from routereval.data.outcome import Outcome
 from routereval.errors import ResultsError
+from routereval.results import curves
+from routereval.results.curves import CurvePoint, CurveSpec
 from routereval.results.run import RunResult, RunSpec, canonical_json
 from routereval.stats import Interval
 
@@ -145,6 +147,16 @@ class ResultStore:
             rows = (dict(zip(names, row, strict=True)) for row in cursor)
             return [_stored(row) for row in rows if keys is None or row["key"] in keys]
 
+    def put_points(self, points: list[CurvePoint]) -> None:
+        """Store points of scaling curves, all or none."""
+        with _reporting(self.path):
+            curves.put(self._connection, points)
+
+    def points(self, spec: CurveSpec) -> dict[int, CurvePoint]:
+        """The stored points of a scaling curve by size."""
+        with _reporting(self.path):
+            return curves.get(self._connection, spec)
+
 
 def versions() -> dict[str, str]:
     """Versions of this package and of what it computes with."""
@@ -210,6 +222,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     try:
         if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             connection.execute(_SCHEMA)
+            connection.execute(curves.SCHEMA)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")

@@ -1,0 +1,67 @@
+"""How the oracle and chance grow with the number of candidates: random pools of every size, and their expectation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from routereval.data.scores import ScoreMatrix, unpack
+
+Index = NDArray[np.int64]
+
+
+def published_grid(models: int, step: int = 20) -> list[int]:
+    """The sizes of the published scaling figures: 2 to 200 by 1, to 500 by 2, to 1000 by 5, then by ``step``."""
+    sizes = [*range(2, 201), *range(202, 501, 2), *range(505, 1001, 5), *range(1000 + step, models + 1, step)]
+    return [m for m in sizes if m <= models]
+
+
+def short_grid(models: int) -> list[int]:
+    """1, 2 and 5 times each power of ten, from 2 on, 3 besides, and all models."""
+    sizes = [2, 3] + [k * 10**power for power in range(6) for k in (1, 2, 5)]
+    return sorted({m for m in sizes if 2 <= m <= models} | {models})
+
+
+def random_pools(models: int, m: int, draws: int, rng: np.random.Generator) -> Index:
+    """``draws`` pools of m models, each drawn alike from all subsets, positions ascending, (draws, m)."""
+    if m == models:
+        return np.tile(np.arange(models), (draws, 1))
+    return np.sort([rng.choice(models, size=m, replace=False, shuffle=False) for _ in range(draws)], axis=1)
+
+
+def expected_oracle(scores: ScoreMatrix, sizes: Sequence[int]) -> NDArray[np.float64]:
+    """The oracle's mean score, averaged over *all* subsets of m models, (sizes,); exact, nothing is drawn.
+
+    With a prompt's scores in ascending order, the k-th (from 1) is the best of a subset in C(k - 1, m - 1) of C(M, m)
+    cases. For binary scores with c right models that is 1 - C(M - c, m) / C(M, m).
+
+    Raises
+    ------
+    ValueError : cells are missing; a subset may then have no score on a prompt.
+    """
+    if not scores.complete:
+        raise ValueError("the expectation over subsets needs every cell")
+    models = scores.shape[1]
+    k = np.arange(1, models + 1)
+    if scores.bits is not None:
+        # The k-th of the ascending scores is 1 where at least M - k + 1 models are right.
+        right = unpack(scores.bits, scores.shape[0]).sum(axis=1, dtype=np.int64)
+        at_least = np.cumsum(np.bincount(right, minlength=models + 1)[::-1])[::-1]
+        mean_of_sorted = at_least[models - k + 1] / scores.shape[0]
+    else:
+        mean_of_sorted = np.sort(scores.dense(), axis=1).mean(axis=0, dtype=np.float64)
+    expected = []
+    for m in sizes:
+        log_share = _log_choose(k - 1, m - 1) - _log_choose(np.array([models]), m)
+        expected.append(float(np.exp(log_share) @ mean_of_sorted))
+    return np.array(expected)
+
+
+def _log_choose(n: NDArray[np.int64], k: int) -> NDArray[np.float64]:
+    possible = n >= k
+    safe = np.where(possible, n, k)
+    logs = gammaln(safe + 1.0) - gammaln(k + 1.0) - gammaln(safe - k + 1.0)
+    return np.where(possible, logs, -np.inf)

@@ -1,0 +1,90 @@
+"""Scaling curves in the results file: what a policy scores on random pools, one row per size."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS curves (
+    curve TEXT NOT NULL,         -- sha256 of the canonical JSON of spec
+    m INTEGER NOT NULL,
+    spec TEXT NOT NULL,          -- JSON
+    expected REAL,               -- over all subsets of m models; NULL where nobody can say
+    means BLOB NOT NULL,         -- zlib of float64 (draws): mean score on each random pool
+    PRIMARY KEY (curve, m)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class CurveSpec:
+    """One curve, before it is drawn.
+
+    Parameters
+    ----------
+    policy, params : oracle, random, or a router.
+    scope : ``all`` prompts or the ``test`` prompts.
+    draws : how many random pools of each size.
+    others : as in a run's spec.
+    """
+
+    benchmark: str
+    policy: str
+    params: Mapping[str, Any]
+    encoder: str
+    protocol: str
+    scope: str
+    draws: int
+    seed: int
+    data_hash: str
+    code: str = ""
+
+    @cached_property
+    def key(self) -> str:
+        """sha256 of the canonical JSON of all fields."""
+        return hashlib.sha256(self.json.encode()).hexdigest()
+
+    @cached_property
+    def json(self) -> str:
+        """Canonical JSON of all fields."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+
+@dataclass(frozen=True, eq=False)
+class CurvePoint:
+    """One size of a curve.
+
+    Parameters
+    ----------
+    means : (draws,) mean score on each random pool of m models; pools of one size and seed are the same for every
+        policy of a benchmark.
+    expected : the mean over all subsets, where there is a closed form.
+    """
+
+    spec: CurveSpec
+    m: int
+    means: NDArray[np.float64]
+    expected: float | None = None
+
+
+def put(connection: sqlite3.Connection, points: list[CurvePoint]) -> None:
+    """Store points, all or none; one that is there stays."""
+    rows = [(p.spec.key, p.m, p.spec.json, p.expected, zlib.compress(p.means.tobytes())) for p in points]
+    with connection:
+        connection.executemany("INSERT OR IGNORE INTO curves VALUES (?, ?, ?, ?, ?)", rows)
+
+
+def get(connection: sqlite3.Connection, spec: CurveSpec) -> dict[int, CurvePoint]:
+    """The stored points of a curve by size."""
+    rows = connection.execute("SELECT m, means, expected FROM curves WHERE curve = ? ORDER BY m", (spec.key,))
+    return {m: CurvePoint(spec, m, np.frombuffer(zlib.decompress(means)), expected) for m, means, expected in rows}
