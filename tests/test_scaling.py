@@ -48,7 +48,7 @@ def test_a_router_on_a_random_pool_scores_what_it_scores_when_fitted_on_that_poo
             ascending = pool[np.argsort(place[pool])]
             candidates = rv.CandidatePool(tuple(data.scores.model_ids[i] for i in ascending), "drawn")
             scenario = replace(data, pools={("drawn", m): candidates}).scenario("drawn", m)
-            for router, name in [(router, name) for router, name in zip(routers, ("knn", "kmeans", "best_single"))]:
+            for router, name in zip(routers, ("knn", "kmeans", "best_single"), strict=True):
                 alone = rv.evaluate(router, scenario, protocol=protocol)
                 assert points[name, m].means[d] == pytest.approx(alone.mu, abs=1e-6), (name, m, d)
             for reference, name in ((rv.Oracle(), "oracle"), (rv.Random(), "random")):
