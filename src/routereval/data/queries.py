@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from routereval.data.scores import read_only
 from routereval.data.texts import take_texts
 from routereval.errors import DataError, MissingDataError
 
@@ -36,11 +37,12 @@ class Queries:
         if len(set(self.ids)) != n:
             raise DataError(f"{n} prompt ids, only {len(set(self.ids))} of them different; every prompt needs its own")
         if self.embeddings is not None:
-            if self.embeddings.ndim != 2 or len(self.embeddings) != n:
+            if self.embeddings.ndim != 2 or len(self.embeddings) != n or self.embeddings.shape[1] == 0:
                 raise DataError(f"embeddings have shape {self.embeddings.shape}; expected ({n}, d) for {n} prompts")
             if not np.isfinite(self.embeddings).all():
                 rows = np.flatnonzero(~np.isfinite(self.embeddings).all(axis=1))
                 raise DataError(f"{len(rows)} embeddings are not finite (first: prompt {self.ids[rows[0]]!r})")
+            object.__setattr__(self, "embeddings", read_only(self.embeddings))
         if self.texts is not None and len(self.texts) != n:
             raise DataError(f"{len(self.texts)} texts for {n} prompts")
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routereval.data.queries import Queries
-from routereval.data.scores import ScoreMatrix, unpack
+from routereval.data.scores import ScoreMatrix, read_only, unpack
 from routereval.errors import DataError
 
 STRATEGIES = ("all_strong", "all_weak", "strong_to_weak")
@@ -64,6 +64,8 @@ class Partition:
             )
         if self.labels is not None and self.labels.shape != self.scores.shape:
             raise DataError(f"labels have shape {self.labels.shape}, scores {self.scores.shape}")
+        if self.labels is not None:
+            object.__setattr__(self, "labels", read_only(self.labels))
 
     def __len__(self) -> int:
         return len(self.queries)

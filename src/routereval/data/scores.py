@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +14,18 @@ from routereval.errors import DataError
 
 _WORD_BITS = 64
 _BLOCK = 256
+
+
+Array = TypeVar("Array", bound=np.ndarray[Any, Any])
+
+
+def read_only(values: Array) -> Array:
+    """The same values, not to be written through: many routers are given them, one after another."""
+    if not values.flags.writeable:
+        return values
+    view = values.view()
+    view.setflags(write=False)
+    return view
 
 
 def pack(flags: NDArray[np.bool_]) -> NDArray[np.uint64]:
@@ -61,6 +74,12 @@ class ScoreMatrix:
     bits: NDArray[np.uint64] | None = None
     observed: NDArray[np.uint64] | None = None
     values: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("bits", "observed", "values"):
+            held = getattr(self, name)
+            if held is not None:
+                object.__setattr__(self, name, read_only(held))
 
     @classmethod
     def from_dense(

@@ -122,7 +122,7 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
                 continue
             try:
                 row = json.loads(line, object_pairs_hook=once)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise DataError(f"line {number} cannot be read: {error}") from error
             if not isinstance(row, dict):
                 raise DataError(f"line {number} is no JSON object; {_FORMS}")
@@ -173,7 +173,7 @@ def _number(value: Any, model: str) -> float:
         if value is None or isinstance(value, bool):
             raise ValueError
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"the score of {model!r} is {value!r}, no number") from None
 
 

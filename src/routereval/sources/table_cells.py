@@ -99,7 +99,12 @@ def strings(values: pl.Series | None) -> list[str] | None:
     """Cells as strings, empty ones as ``""``; None where there is no such column."""
     import polars as pl
 
-    return None if values is None else values.cast(pl.String).fill_null("").to_list()
+    if values is None:
+        return None
+    if values.dtype.is_nested():
+        # A conversation as a list of messages, say: as JSON it is a text.
+        return ["" if value is None else json.dumps(value, ensure_ascii=False) for value in values.to_list()]
+    return values.cast(pl.String).fill_null("").to_list()
 
 
 def one_each(values: pl.Series, prompt_of: NDArray[np.intp], ids: Sequence[str]) -> pl.Series:

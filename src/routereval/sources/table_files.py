@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import hashlib
@@ -31,14 +32,16 @@ def read_frame(path: Path) -> pl.DataFrame:
 
     suffix = suffix_of(path)
     try:
+        # Opened here: a path with [ ] or * in it would be taken for a pattern.
         if suffix == ".parquet":
-            return pl.read_parquet(path)
+            with path.open("rb") as file:
+                return pl.read_parquet(file)
         if suffix in (".jsonl", ".ndjson"):
             _check_repeated_names(_first_line_keys(path))
-            return pl.read_ndjson(path, infer_schema_length=None)
+            return pl.read_ndjson(path.read_bytes().removeprefix(codecs.BOM_UTF8), infer_schema_length=None)
         separator = "\t" if suffix == ".tsv" else ","
-        _check_repeated_names(_header(path, separator))
-        return pl.read_csv(path, separator=separator, infer_schema=False)
+        _check_fields(path, separator)
+        return pl.read_csv(path.read_bytes(), separator=separator, infer_schema=False)
     except pl.exceptions.PolarsError as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else "it is empty"
         raise DataError(f"cannot be read as {suffix.strip('.')}: {first}") from error
@@ -46,10 +49,23 @@ def read_frame(path: Path) -> pl.DataFrame:
         raise DataError(f"cannot be read as {suffix.strip('.')}: {error}") from error
 
 
-def _header(path: Path, separator: str) -> list[str]:
+def _check_fields(path: Path, separator: str) -> None:
+    """Every row of a CSV must have as many fields as the header: one that has fewer was cut off.
+
+    Raises
+    ------
+    DataError : names the first such line.
+    """
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rb") as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:
-        return next(csv.reader(text, delimiter=separator), [])
+        reader = csv.reader(text, delimiter=separator)
+        header = next(reader, [])
+        _check_repeated_names(header)
+        for row in reader:
+            if row and len(row) != len(header):
+                raise DataError(
+                    f"line {reader.line_num} has {len(row)} fields, the header {len(header)}; is the file complete?"
+                )
 
 
 def _first_line_keys(path: Path) -> list[str]:
@@ -57,7 +73,7 @@ def _first_line_keys(path: Path) -> list[str]:
         line = next((line for line in file if line.strip()), "")
     try:
         pairs = json.loads(line, object_pairs_hook=lambda pairs: pairs)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"line 1 is no JSON: {error}") from error
     if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
         raise DataError("line 1 is no JSON object; expected one object per line")
