@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,13 +17,9 @@ def shared() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def session_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One store for the whole session, so that real data are converted once."""
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(autouse=True)
-def _home(session_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROUTEREVAL_HOME", str(session_home))
-    monkeypatch.setenv("COLUMNS", "200")
+def pytest_configure(config: pytest.Config) -> None:
+    # One store for the whole session, so that real data are converted once; set before anything is collected, so that
+    # nothing touches the real one.
+    home = Path(tempfile.mkdtemp(prefix="routereval-tests-"))
+    os.environ |= {"ROUTEREVAL_HOME": str(home), "COLUMNS": "200"}
+    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))

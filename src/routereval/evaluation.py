@@ -15,11 +15,11 @@ from routereval import protocols
 from routereval.data.outcome import Outcome, best_in_hindsight, entropy_bits, ranking, single_scores
 from routereval.data.prediction import Prediction, choose
 from routereval.data.scenario import Partition, Scenario
-from routereval.errors import RouterError, RouterEvalError
+from routereval.errors import DataError, RouterError, RouterEvalError
 from routereval.policies import describe, is_reference, prepared, source_hash
 from routereval.protocols import Protocol
 from routereval.results.run import RunResult, RunSpec
-from routereval.union import leaked, shares_prompts, unite
+from routereval.union import leaked, shares_prompts, unite, without_leaks
 
 
 def evaluate(router: Any, scenario: Scenario, *, protocol: str = "strict", seed: int | None = None) -> RunResult:
@@ -116,16 +116,22 @@ def evaluate_prediction(
         columns["entropy"] = entropy_bits(_restricted(prediction.probs.astype(np.float64), seen), floor)
     share = np.bincount(choices[counted], minlength=scenario.m) / max(1, int(counted.sum()))
     outcome = Outcome(scores.prompt_ids, scores.model_ids, counted, columns, share, choices.astype(np.int32))
-    return RunResult(spec, outcome, seconds, notes=notes_of(scenario, rules))
+    replaced = 0 if seen is None else int((choose(prediction.scores, tie_breaker)[counted] != choices[counted]).sum())
+    return RunResult(spec, outcome, seconds, notes=notes_of(scenario, rules, replaced))
 
 
-def notes_of(scenario: Scenario, rules: Protocol) -> tuple[str, ...]:
+def notes_of(scenario: Scenario, rules: Protocol, replaced: int = 0) -> tuple[str, ...]:
     """What a reader of this scenario's numbers should know."""
     notes = list(scenario.notes)
     if rules.name == "strict" and scenario.pools_saw_test:
         notes.append("the pool was selected on all prompts, test included; strict cannot undo that")
     if rules.drop_leaked and (count := leaked(scenario)):
         notes.append(f"{count} training prompts left out: their text is also a validation or test prompt")
+    if replaced:
+        notes.append(
+            f"{replaced} of {len(scenario.test)} choices fell on a model that was not observed there; "
+            "the best of those observed, by the router's own scores, stands in"
+        )
     uncounted = int((~scenario.test.scores.mask().any(axis=1)).sum()) if not scenario.test.scores.complete else 0
     if uncounted:
         notes.append(f"{uncounted} of {len(scenario.test)} test prompts not counted: no model of the pool observed")
@@ -138,6 +144,11 @@ def _evaluate_union(
     start = time.perf_counter()
     fresh = prepared(router, rules, seed)
     union = unite(scenarios, rules)
+    if len(union.train) == 0:
+        raise DataError(
+            f"{scenarios[0].benchmark} has no training prompts left: the text of each is also that of a validation or "
+            "test prompt"
+        )
     predictions = _predictions(fresh, union.train, union.val, scenarios[0], union.slices)
     seconds = (time.perf_counter() - start) / len(scenarios)
     means = union.train.target_means if getattr(fresh, "ties", rules.ties) == "train_mean" else None
@@ -201,8 +212,7 @@ def _evaluate_reference(
 
 def common_columns(scenario: Scenario, rules: Protocol) -> dict[str, NDArray[np.float64]]:
     """What the scenario alone decides: oracle, best single models, reference."""
-    test, train = scenario.test.scores, scenario.train.scores
-    n = test.shape[0]
+    test, train = scenario.test.scores, learnt_from(scenario, rules).scores
     columns = {
         "oracle": np.nan_to_num(np.fmax.reduce(test.dense(), axis=1)).astype(np.float64),
         "best_single": single_scores(test, best_in_hindsight(test)),
@@ -210,8 +220,13 @@ def common_columns(scenario: Scenario, rules: Protocol) -> dict[str, NDArray[np.
     }
     columns["baseline"] = columns[rules.baseline]
     if scenario.reference_score is not None:
-        columns["reference"] = np.full(n, scenario.reference_score)
+        columns["reference"] = np.full(test.shape[0], scenario.reference_score)
     return columns
+
+
+def learnt_from(scenario: Scenario, rules: Protocol) -> Partition:
+    """The training prompts that may be learnt from: all, or those whose text is not also that of a test prompt."""
+    return without_leaks(scenario.train, scenario) if rules.drop_leaked else scenario.train
 
 
 def _restricted(probs: NDArray[np.float64], seen: NDArray[np.bool_] | None) -> NDArray[np.float64]:

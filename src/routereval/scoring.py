@@ -10,7 +10,7 @@ from routereval import protocols
 from routereval.data.scenario import Scenario
 from routereval.datasets import Datasets
 from routereval.errors import RouterEvalError
-from routereval.evaluation import evaluate, evaluate_prediction
+from routereval.evaluation import evaluate, evaluate_prediction, learnt_from
 from routereval.references import BestSingleHindsight, Oracle, Random
 from routereval.results import RunResult, RunSpec
 from routereval.results.run import PREDICTIONS_FILE
@@ -50,7 +50,7 @@ def score_file(
             0,
             scenario.data_hash,
         )
-        means = scenario.train.scores.model_means if rules.ties == "train_mean" else None
+        means = learnt_from(scenario, rules).scores.model_means if rules.ties == "train_mean" else None
         results.append(evaluate_prediction(spec, scenario, prediction, rules, tie_breaker=means))
     return results
 

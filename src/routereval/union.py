@@ -120,6 +120,8 @@ def _kept(train: Queries, val: Queries | None, test: Queries) -> NDArray[np.intp
     held_out = {
         normal_text(text) for part in (val, test) if part is not None and part.texts is not None for text in part.texts
     }
+    # No text is no evidence of anything.
+    held_out.discard("")
     return np.array([i for i, text in enumerate(train.texts) if normal_text(text) not in held_out], dtype=np.intp)
 
 

@@ -24,7 +24,8 @@ def clusters_of(queries: Queries, near: float = NEAR) -> NDArray[np.intp]:
     if queries.texts is not None:
         first: dict[str, int] = {}
         for i, text in enumerate(queries.texts):
-            parent[i] = first.setdefault(normal_text(text), i)
+            said = normal_text(text)
+            parent[i] = first.setdefault(said, i) if said else i
     if queries.embeddings is not None and len(queries) > 1:
         for i, j in _near_pairs(queries.embeddings, near):
             _join(parent, i, j)

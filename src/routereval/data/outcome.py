@@ -56,8 +56,12 @@ def ranking(means: NDArray[np.float64], counts: NDArray[np.int64], n: int) -> ND
 
     Equal means keep the order of the pool.
     """
-    thin = counts * 2 < n
-    return np.lexsort((-np.nan_to_num(means, nan=-1.0), thin))
+    return np.argsort(-standing(means, counts, n), kind="stable")
+
+
+def standing(means: NDArray[np.float64], counts: NDArray[np.int64], n: int) -> NDArray[np.float64]:
+    """What models are ranked by, (m,): the mean, 1 less for those observed on less than half of the n prompts."""
+    return np.where(np.isnan(means), -2.0, np.nan_to_num(means) - (counts * 2 < n))
 
 
 def best_in_hindsight(scores: ScoreMatrix) -> NDArray[np.intp]:

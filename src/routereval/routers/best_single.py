@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from routereval.data.outcome import standing
 from routereval.data.prediction import Prediction, choose
 from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
@@ -22,8 +23,8 @@ class BestSingle(ColumnwiseRouter):
     needs_embeddings: ClassVar[bool] = False
 
     def fit(self, train: Partition, val: Partition | None = None) -> Self:
-        """Average each model's scores."""
-        self.means_ = np.nan_to_num(train.scores.model_means, nan=-1.0)
+        """Average each model's scores; models observed on less than half of the prompts stand behind the others."""
+        self.means_ = standing(train.scores.model_means, train.scores.counts, len(train))
         return self
 
     def predict_scores(self, queries: Queries) -> NDArray[np.float64]:

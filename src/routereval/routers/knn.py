@@ -71,9 +71,19 @@ class KNN(ColumnwiseRouter):
         return np.argpartition(distance, self.k - 1, axis=1)[:, : self.k]
 
 
+_SMALL = np.float32(1e-15)
+
+
 def _unit(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows of length one; a row of zeros stays, as in scikit-learn."""
-    norms: NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", embeddings, embeddings))
+    with np.errstate(over="ignore"):
+        norms: NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", embeddings, embeddings))
+    if (extreme := ~np.isfinite(norms) | (norms < _SMALL)).any():
+        # Squares that float32 cannot hold: the direction is that of the row over its largest entry.
+        largest = np.abs(embeddings[extreme]).max(axis=1, keepdims=True)
+        embeddings = embeddings.copy()
+        embeddings[extreme] /= np.where(largest > 0, largest, 1)
+        norms = np.sqrt(np.einsum("ij,ij->i", embeddings, embeddings))
     norms[norms == 0] = 1
     unit: NDArray[np.float32] = embeddings / norms[:, None]
     return unit

@@ -22,6 +22,7 @@ from routereval.routers.training import (
     log_odds,
     minibatches,
     shuffled,
+    silence_unseen,
     slopes,
     with_ones,
 )
@@ -71,9 +72,11 @@ class Linear(ColumnwiseRouter):
         ------
         ParameterError : a learning rate, number of epochs or of steps that is not positive.
         """
-        check_training("linear", learning_rate=self.learning_rate, epochs=self.epochs, steps=self.steps)
+        counts = {"epochs": self.epochs, "steps": self.steps, "training_prompts": len(train)}
+        check_training("linear", recipe=self.recipe, learning_rate=self.learning_rate, **counts)
         x = with_ones(train.queries.require_embeddings())
         self.weights_ = self._published(x, train) if self.recipe == "published" else self._minibatch(x, train)
+        silence_unseen(self.weights_, train.target_means)
         return self
 
     def predict_scores(self, queries: Queries) -> NDArray[np.float64]:

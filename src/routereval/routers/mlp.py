@@ -20,6 +20,7 @@ from routereval.routers.training import (
     log_odds,
     minibatches,
     shuffled,
+    silence_unseen,
     slopes,
     with_ones,
 )
@@ -64,8 +65,8 @@ class MLP:
         ------
         ParameterError : a learning rate, width, number of epochs or of steps that is not positive.
         """
-        counts = {"hidden": self.hidden, "epochs": self.epochs, "steps": self.steps}
-        check_training("mlp", learning_rate=self.learning_rate, **counts)
+        counts = {"hidden": self.hidden, "epochs": self.epochs, "steps": self.steps, "training_prompts": len(train)}
+        check_training("mlp", recipe=self.recipe, learning_rate=self.learning_rate, **counts)
         x = with_ones(train.queries.require_embeddings())
         self.weights_ = self._initial(x.shape[1] - 1, train.model_ids)
         if self.recipe == "published":
@@ -74,6 +75,7 @@ class MLP:
             train_mlp(x, np.ascontiguousarray(train.targets), order, size, root, *self.weights_)
         else:
             self._minibatch(x, train)
+        silence_unseen(self.weights_[-1], train.target_means)
         return self
 
     def predict(self, queries: Queries) -> Prediction:

@@ -12,6 +12,7 @@ from routereval.data.labels import pool_labels
 from routereval.data.prediction import Prediction, softmax
 from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
+from routereval.errors import ParameterError
 from routereval.routers.contract import Ties
 
 
@@ -41,13 +42,17 @@ class SklearnRouter:
 
     def fit(self, train: Partition, val: Partition | None = None) -> Self:
         """Fit a clone of the estimator, or one per model."""
-        from sklearn.base import is_classifier
+        from sklearn.base import is_classifier, is_regressor
         from sklearn.utils import get_tags
 
         features = train.queries.require_embeddings()
         targets = train.targets
         self.means_ = np.nan_to_num(train.target_means)
         self.classifies_ = is_classifier(self.estimator)
+        if not self.classifies_ and not is_regressor(self.estimator):
+            raise ParameterError(
+                f"{type(self.estimator).__name__} is neither a regressor nor a classifier, so it predicts no scores"
+            )
         if self.classifies_ and not train.scores.binary and train.labels is None:
             targets = pool_labels(targets)
         if get_tags(self.estimator).target_tags.multi_output and not np.isnan(targets).any():
@@ -102,11 +107,13 @@ class SklearnRouter:
 
 
 def _probability_of_one(fitted: Any, features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """P(right) where the classifier has probabilities, else its decision function, (n,)."""
+    """P(right) where the classifier has probabilities, else the logistic of its decision function, (n,)."""
     if hasattr(fitted, "predict_proba"):
         return _column_of_one(fitted.predict_proba(features), fitted.classes_)
     if hasattr(fitted, "decision_function"):
-        return np.asarray(fitted.decision_function(features), dtype=np.float64)
+        # On one scale with probabilities: a model that needs no classifier is ranked by its mean.
+        margins = np.clip(np.asarray(fitted.decision_function(features), dtype=np.float64), -500, 500)
+        return 1 / (1 + np.exp(-margins))
     return np.asarray(fitted.predict(features), dtype=np.float64)
 
 

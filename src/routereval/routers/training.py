@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,17 @@ def log_odds(means: NDArray[np.float64], n: int) -> Floats:
     return odds
 
 
+NEVER = np.float32(-30.0)
+"""The logit of a model that training never saw: as knn and best_single have it, it is taken for never right."""
+
+
+def silence_unseen(weights: Floats, means: NDArray[np.float64]) -> None:
+    """Give the rows of models that training never saw no weights but a bias of ``NEVER``; in place."""
+    unseen = np.isnan(means)
+    weights[unseen] = 0
+    weights[unseen, -1] = NEVER
+
+
 def slopes(logits: Floats, targets: Floats, batch: int) -> Floats:
     """Derivative of the binary cross-entropy by the logits, as a share of the batch; 0 where not observed."""
     derivative = 1 / (1 + np.exp(-np.clip(logits, -60, 60)))
@@ -81,13 +92,15 @@ class Adam:
             adam_step(w, first, second, np.ascontiguousarray(gradient).reshape(-1), size, root)
 
 
-def check_training(name: str, *, learning_rate: float | None, **counts: int | None) -> None:
-    """Refuse a learning rate that is not positive and counts below 1.
+def check_training(name: str, *, recipe: str, learning_rate: float | None, **counts: int | None) -> None:
+    """Refuse a recipe that there is not, a learning rate that is not positive and counts below 1.
 
     Raises
     ------
     ParameterError : says which.
     """
+    if recipe not in get_args(Recipe):
+        raise ParameterError(f"{name} has recipe = {recipe!r}; expected {' or '.join(get_args(Recipe))}")
     if learning_rate is not None and not learning_rate > 0:
         raise ParameterError(f"{name} has learning_rate = {learning_rate}; it must be positive")
     for what, count in counts.items():
