@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import logging
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +16,7 @@ from routereval import facts
 from routereval.data.benchmark import BenchmarkData, PoolKey
 from routereval.data.scenario import Scenario
 from routereval.encoders import embedded
-from routereval.errors import MissingDataError, UnknownNameError
+from routereval.errors import DataError, MissingDataError, UnknownNameError
 
 DATA_VARIABLE = "ROUTEREVAL_DATA"
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -66,7 +68,10 @@ class Datasets:
         given = self.folder or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
         if given is None:
             return None
-        path = given.expanduser()
+        try:
+            path = given.expanduser()
+        except RuntimeError as error:
+            raise MissingDataError(f"there is no data folder {given}: {error}") from error
         if not path.exists():
             raise MissingDataError(f"there is no data folder {path}; {HOW_TO_GET}")
         return path
@@ -82,7 +87,13 @@ class Datasets:
             found |= dict.fromkeys((k for k in official.benchmarks(self.root) if k not in found), "official")
             # Looking into a leaderboard file converts it, so only where it may hold something new.
             if not facts.benchmarks().keys() <= found.keys():
-                found |= dict.fromkeys((k for k in leaderboards.benchmarks(self.root) if k not in found), "leaderboard")
+                try:
+                    new = [key for key in leaderboards.benchmarks(self.root) if key not in found]
+                except DataError as error:
+                    # What is whole beside it can be used all the same.
+                    logging.getLogger(__name__).warning("no leaderboard is used: %s", error)
+                    new = []
+                found |= dict.fromkeys(new, "leaderboard")
         return dict.fromkeys(synthetic.DEMO, "demo") | found
 
     def benchmark(self, name: str) -> BenchmarkData:
@@ -248,7 +259,7 @@ def _name_and_pool(target: str) -> tuple[str, str]:
 def _parts(scenario_id: str) -> tuple[str, str, int]:
     name, pool = _name_and_pool(scenario_id)
     strategy, _, m = pool.partition("/")
-    if not (strategy and m.isdecimal()):
+    if not (strategy and re.fullmatch(r"[1-9][0-9]*", m)):
         raise UnknownNameError(
             f"{scenario_id!r} is no scenario id; expected benchmark/strategy/m, like gsm8k/all_strong/5, "
             "or table/strategy/m, like scores.csv/all/5"

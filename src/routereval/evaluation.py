@@ -16,7 +16,7 @@ from routereval.data.outcome import Outcome, best_in_hindsight, entropy_bits, ra
 from routereval.data.prediction import Prediction, choose
 from routereval.data.scenario import Partition, Scenario
 from routereval.errors import DataError, RouterError, RouterEvalError
-from routereval.policies import describe, is_reference, prepared, source_hash
+from routereval.policies import PolicySpec, describe, is_reference, prepared, source_hash
 from routereval.protocols import Protocol
 from routereval.results.run import RunResult, RunSpec
 from routereval.union import leaked, shares_prompts, unite, without_leaks
@@ -58,6 +58,8 @@ def evaluate_many(
     are those of fitting each by itself.
     """
     rules = protocols.protocol(protocol)
+    if isinstance(router, PolicySpec):
+        router = router.build()
     if is_reference(router):
         return [_evaluate_reference(router, scenario, rules, seed) for scenario in scenarios]
     fitted_once = len(scenarios) > 1 and getattr(router, "columnwise", False) and hasattr(router, "predict_slices")
@@ -177,20 +179,21 @@ def _predictions(
     queries = scenario.test.queries
     try:
         router.fit(train, val)
-        if len(slices) > 1:
-            return list(router.predict_slices(queries, slices))
-        prediction = router.predict(queries)
+        predictions = list(router.predict_slices(queries, slices)) if len(slices) > 1 else [router.predict(queries)]
     except RouterEvalError:
         raise
-    except Exception as error:  # a router is somebody else's code: whatever it raises is its failure, not ours
+    except (Exception, SystemExit) as error:  # somebody else's code: whatever it raises is its failure, not ours
         where = traceback.extract_tb(error.__traceback__)[-1]
         raise RouterError(
             f"{type(router).__name__} raised {type(error).__name__}: {error} "
             f"({Path(where.filename).name}, line {where.lineno}, in {where.name})"
         ) from error
-    if not isinstance(prediction, Prediction):
-        raise RouterError(f"predict returned {type(prediction).__name__}; expected routereval.Prediction(scores)")
-    return [prediction]
+    if len(predictions) != len(slices):
+        raise RouterError(f"predict_slices returned {len(predictions)} predictions for {len(slices)} slices")
+    for prediction in predictions:
+        if not isinstance(prediction, Prediction):
+            raise RouterError(f"predict returned {type(prediction).__name__}; expected routereval.Prediction(scores)")
+    return predictions
 
 
 def _evaluate_reference(

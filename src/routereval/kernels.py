@@ -10,6 +10,8 @@ beta1^t)`` and ``root = sqrt(1 - beta2^t)``, both tabulated per step by :func:`a
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -21,7 +23,17 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
-_compiled = numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _compiled(function: Function) -> Function:
+    options: dict[str, Any] = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
+    except RuntimeError:
+        # Nowhere to keep compiled code (a read-only installation without a home): it is compiled each time.
+        return numba.njit(**options)(function)  # type: ignore[no-any-return]
+
 
 _B1, _B2, _EPS = np.float32(BETA1), np.float32(BETA2), np.float32(EPSILON)
 _A1, _A2 = np.float32(1 - BETA1), np.float32(1 - BETA2)

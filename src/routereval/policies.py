@@ -19,7 +19,7 @@ from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from routereval.catalogue import Catalogue, import_object
-from routereval.errors import ParameterError, RouterError, UnknownNameError
+from routereval.errors import ParameterError, RouterError, RouterEvalError, UnknownNameError
 from routereval.protocols import Protocol
 from routereval.references import REFERENCES
 
@@ -97,14 +97,26 @@ class PolicySpec:
         ParameterError : a parameter it does not have, or a value it cannot take.
         """
         cls = _class_named(self.name)
+        if not isinstance(cls, type):
+            raise ParameterError(f"{self.name} is {cls!r}, no class; a router is a class with fit and predict")
         if _is_estimator(cls):
             from routereval.routers.contract import Ties
             from routereval.routers.sklearn import SklearnRouter
 
             params = dict(self.params)
             ties = _read(self.name, "ties", params.pop("ties", "protocol"), Ties)
-            return SklearnRouter(cls(**_checked(self.name, cls, params)), ties)
-        return cls(**_checked(self.name, cls, self.params))
+            return SklearnRouter(_made(self.name, cls, params), ties)
+        return _made(self.name, cls, self.params)
+
+
+def _made(name: str, cls: Any, params: Mapping[str, Any]) -> Any:
+    checked = _checked(name, cls, params)
+    try:
+        return cls(**checked)
+    except RouterEvalError:
+        raise
+    except Exception as error:  # a constructor of somebody else's
+        raise ParameterError(f"{name} cannot be made: {type(error).__name__}: {error}") from error
 
 
 def describe(policy: Any) -> tuple[str, dict[str, Any]]:
@@ -162,7 +174,13 @@ def prepared(router: Any, rules: Protocol, seed: int | None) -> Any:
     if dataclasses.is_dataclass(router) and not isinstance(router, type):
         fresh = dataclasses.replace(router, **changes)
     else:
-        fresh = copy.deepcopy(router)
+        try:
+            fresh = copy.deepcopy(router)
+        except Exception as error:  # a lock, an open file, ...
+            raise RouterError(
+                f"{type(router).__name__} cannot be copied ({type(error).__name__}: {error}); "
+                "make what cannot be copied in fit()"
+            ) from error
         for name, value in changes.items():
             setattr(fresh, name, value)
     ties = getattr(fresh, "ties", "first")
@@ -226,7 +244,10 @@ def _checked(name: str, cls: Any, params: Mapping[str, Any]) -> dict[str, Any]:
     required = [k for k, p in inspect.signature(cls).parameters.items() if p.default is p.empty and k in known]
     if absent := [key for key in required if key not in params]:
         raise ParameterError(f"{name} needs {', '.join(absent)}: write {name}:{absent[0]}=...")
-    types_ = typing.get_type_hints(cls.__init__ if not dataclasses.is_dataclass(cls) else cls)
+    try:
+        types_ = typing.get_type_hints(cls.__init__ if not dataclasses.is_dataclass(cls) else cls)
+    except Exception:  # names imported for type checkers alone: values are then read as Python literals
+        types_ = {}
     return {key: _read(name, key, value, types_.get(key)) for key, value in params.items()}
 
 
@@ -285,5 +306,12 @@ def _name_of(cls: type) -> str:
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values that JSON can hold; others as their repr."""
-    return {k: v if isinstance(v, (str, int, float, bool, type(None))) else repr(v) for k, v in values.items()}
+    """Values that JSON can hold; others as their repr, or by their type where the repr is an address in memory."""
+    return {k: v if isinstance(v, (str, int, float, bool, type(None))) else _stable(v) for k, v in values.items()}
+
+
+def _stable(value: Any) -> str:
+    text = repr(value)
+    if hex(id(value))[2:] in text.lower() or " at 0x" in text:
+        return f"{type(value).__module__}.{type(value).__qualname__}"
+    return text

@@ -13,6 +13,8 @@ from routereval.metrics import METRICS, Metric
 
 DRAWS = 1000
 LEVEL = 0.95
+LARGE = 20_000_000
+"""How many counts are held at once."""
 
 Interval = tuple[float, float]
 
@@ -26,15 +28,25 @@ def resample_counts(n: int, draws: int = DRAWS) -> NDArray[np.float64]:
     return np.random.default_rng(n).multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
 
 
+def _resampled_sums(stacked: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums of the columns (n, k) in every resample, (draws, k); in blocks where the counts would fill the memory."""
+    n = len(stacked)
+    if n * DRAWS <= LARGE:
+        return resample_counts(n) @ stacked
+    rng = np.random.default_rng(n)
+    block = max(1, LARGE // n)
+    sizes = [min(block, DRAWS - start) for start in range(0, DRAWS, block)]
+    return np.concatenate([rng.multinomial(n, np.full(n, 1 / n), size=size).astype(float) @ stacked for size in sizes])
+
+
 def resampled_means(outcome: Outcome, columns: Sequence[str]) -> dict[str, NDArray[np.float64]]:
     """Mean of each column in every resample, (draws,) each; nan where there is no such column."""
-    counts = resample_counts(len(outcome.prompt_ids))
     have = [name for name in columns if name in outcome.columns]
     stacked = np.stack([outcome.counted.astype(np.float64), *(outcome.columns[name] for name in have)], axis=1)
-    sums = counts @ stacked
+    sums = _resampled_sums(stacked)
     total = sums[:, :1]
     means = np.divide(sums[:, 1:], total, out=np.full(sums[:, 1:].shape, np.nan), where=total > 0)
-    absent = np.full(len(counts), np.nan)
+    absent = np.full(len(sums), np.nan)
     return {name: means[:, have.index(name)] if name in have else absent for name in columns}
 
 

@@ -72,6 +72,8 @@ def verify(run: StoredRun, find: FindScenario) -> Verdict:
     ----------
     find : gives the scenario of a run; may raise, which is a difference too.
     """
+    if run.key and run.key != run.spec.key:
+        return Verdict(run.spec, (f"stored under {run.key[:12]}, which is not the key of this run",))
     if run.outcome is None:
         return Verdict(run.spec, (), checked=False)
     try:
@@ -86,7 +88,10 @@ def verify(run: StoredRun, find: FindScenario) -> Verdict:
                 f"the data have {len(scenario.test)} x {scenario.m}",
             ),
         )
-    outcome, wrong = _recomputed(run, scenario)
+    try:
+        outcome, wrong = _recomputed(run, scenario)
+    except RouterEvalError as error:
+        return Verdict(run.spec, (f"cannot be recomputed: {error}",))
     for name, metric in METRICS.items():
         wrong += _compare(name, run.metrics.get(name, math.nan), metric(outcome))
     for name, (low, high) in intervals(outcome).items():

@@ -95,6 +95,22 @@ def test_the_best_in_hindsight_is_not_the_highest_mean_where_that_one_does_worse
     assert single_scores(scores, best_in_hindsight(scores)).tolist() == [1, 1, 0.75, 0.625]
 
 
+def test_the_best_in_hindsight_may_be_one_that_was_observed_everywhere() -> None:
+    # x has the higher mean, 3/4, but answering as x and elsewhere as y scores 3/2, answering as y alone 7/4.
+    rows = [[1, 1], [0.5, 0.75], [NAN, 0], [NAN, 0]]
+    scores = ScoreMatrix.from_dense(rows, "abcd", "xy", missing=True)
+    assert best_in_hindsight(scores).tolist() == [1, 0]
+
+
+def test_the_best_in_hindsight_was_observed_on_half_of_the_prompts_where_any_model_was() -> None:
+    # x was observed on two of six; answering as x and elsewhere as y would score 5, as y 3.
+    rows = [[1, 0, 0], [1, 0, 0], [NAN, 1, 1], [NAN, 1, NAN], [NAN, 1, NAN], [NAN, 0, 0]]
+    scores = ScoreMatrix.from_dense(rows, "abcdef", "xyz", missing=True)
+    assert best_in_hindsight(scores).tolist() == [1, 2, 0]
+    nobody = ScoreMatrix.from_dense([[0.5, NAN], [NAN, 1], [NAN, NAN]], "abc", "xy", missing=True)
+    assert best_in_hindsight(nobody).tolist() == [1, 0]
+
+
 def test_where_everything_was_observed_the_best_in_hindsight_has_the_highest_mean() -> None:
     scores = ScoreMatrix.from_dense([[0, 1, 1], [0, 1, 1], [1, 0, 0]], "abc", "xyz")
     assert best_in_hindsight(scores).tolist() == [1, 2, 0]

@@ -163,12 +163,12 @@ def test_stored_data_travel_to_another_process_as_the_name_of_their_folder() -> 
 
 
 def test_data_may_be_written_to_any_folder_and_opened_from_where_it_was_moved(tmp_path: Path, home: Path) -> None:
-    store.write_folder(tmp_path / "deep" / "tiny", data())
-    (tmp_path / "deep" / "tiny").rename(tmp_path / "moved")
+    store.write_folder(tmp_path / "deep" / "er" / "tiny", data())
+    (tmp_path / "deep" / "er" / "tiny").rename(tmp_path / "moved")
     found = store.open_folder(tmp_path / "moved")
     assert_equal(found, data())
     assert found.store_dir == tmp_path / "moved"
-    assert left_in(tmp_path / "deep") == []
+    assert left_in(tmp_path / "deep") == ["er"]
     assert not home.exists()
 
 
@@ -190,8 +190,8 @@ def test_a_disk_that_fills_while_a_folder_is_written_leaves_none(
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(DataError, match="No space left on device"):
-        store.write_folder(tmp_path / "deep" / "tiny", data())
-    assert left_in(tmp_path / "deep") == []
+        store.write_folder(tmp_path / "deep" / "er" / "tiny", data())
+    assert left_in(tmp_path / "deep") == ["er"]
 
 
 def test_a_full_disk_is_reported_and_nothing_half_written_stays(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,6 +229,16 @@ def test_a_disk_that_is_full_only_for_the_last_file_is_no_different(
     assert left_in(home) == ["store"]
 
 
+def test_a_folder_that_cannot_be_renamed_is_reported(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*args) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(DataError, match=r"cannot write the store in .*: Permission denied; free some space, or set"):
+        store.save(data())
+    assert left_in(home) == ["store"]
+
+
 def test_whatever_interrupts_saving_leaves_nothing_behind(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*args, **words) -> None:
         raise KeyboardInterrupt
@@ -259,7 +269,7 @@ def test_a_damaged_meta_json_is_reported_and_what_to_do(text: bytes) -> None:
     assert folder is not None
     (folder / "meta.json").write_bytes(text)
     with pytest.raises(DataError, match=r"is damaged .*; remove it and read the data again") as caught:
-        store.find("f" * 64)
+        store.open_folder(folder)
     assert str(caught.value).startswith(f"{folder} is damaged")
 
 
@@ -269,7 +279,7 @@ def test_an_array_that_is_gone_is_named(name: str) -> None:
     assert folder is not None
     (folder / f"{name}.npy").unlink()
     with pytest.raises(DataError, match=rf"lacks {name}\.npy; remove the folder and read the data again"):
-        store.find("f" * 64)
+        store.open_folder(folder)
 
 
 @pytest.mark.parametrize("length", [4, 60, 130])
@@ -279,7 +289,7 @@ def test_an_array_that_was_cut_off_is_reported(length: int) -> None:
     path = folder / "bits.npy"
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(DataError, match=r"is damaged .*remove it and read the data again"):
-        store.find("f" * 64)
+        store.open_folder(folder)
 
 
 def test_an_array_of_python_objects_is_refused_and_not_unpickled(tmp_path: Path) -> None:
@@ -291,7 +301,7 @@ def test_an_array_of_python_objects_is_refused_and_not_unpickled(tmp_path: Path)
     assert folder is not None
     np.save(folder / "split_test.npy", np.array([Bomb()], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match="is damaged"):
-        store.find("f" * 64)
+        store.open_folder(folder)
     assert not (tmp_path / "exploded").exists()
 
 
@@ -302,7 +312,7 @@ def test_a_pool_of_a_model_that_is_not_there_is_reported() -> None:
     meta["pools"][0]["columns"] = [0, 99]
     (folder / "meta.json").write_text(json.dumps(meta))
     with pytest.raises(DataError, match="is damaged"):
-        store.find("f" * 64)
+        store.open_folder(folder)
 
 
 # Keys and notes
@@ -377,3 +387,16 @@ def test_home_is_where_the_variable_says_or_the_users_cache(monkeypatch: pytest.
     monkeypatch.delenv("ROUTEREVAL_HOME")
     assert store.home().name == "routereval"
     assert store.home() != tmp_path / "somewhere"
+
+
+def test_a_damaged_folder_is_made_again(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = store.save(data()).store_dir
+    assert folder is not None
+    (folder / "bits.npy").write_bytes(b"")
+    assert store.find("f" * 64) is None
+    assert "is damaged" in caplog.text
+    assert_equal(store.save(data()), data())
+    # What a kill left behind, without the file that is written last.
+    (folder / "meta.json").unlink()
+    assert store.find("f" * 64) is None
+    assert_equal(store.save(data()), data())

@@ -49,7 +49,7 @@ def run(
     ] = None,
     protocol: ProtocolOption = ProtocolName.strict,
     encoder: EncoderOption = "auto",
-    seed: Annotated[list[int] | None, typer.Option(help="Repeatable. [default: 0]")] = None,
+    seed: Annotated[list[int] | None, typer.Option(min=0, max=2**32 - 1, help="Repeatable. [default: 0]")] = None,
     data: DataOption = None,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. [default: as useful]")] = None,
     results: Annotated[

@@ -48,9 +48,9 @@ class Prediction:
         RouterError : a wrong shape, nan, or probabilities that are no distribution.
         """
         for name, values in (("scores", self.scores), ("probs", self.probs)):
-            if values is None:
+            if values is None and name == "probs":
                 continue
-            if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
+            if not isinstance(values, np.ndarray) or isinstance(values, np.matrix) or values.dtype.kind not in "biuf":
                 raise RouterError(f"{name} must be a numeric array, not {type(values).__name__}")
             if values.shape != (n, m):
                 raise RouterError(f"{name} have shape {values.shape}; expected ({n}, {m}): {n} queries x {m} models")

@@ -57,12 +57,14 @@ class Split:
         ``int(0.8 n)`` and ``int(0.9 n)``.
         """
         rng = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
-        names = np.asarray(groups)
-        leaders = np.arange(len(names)) if clusters is None else clusters
-        first = leaders == np.arange(len(names))
+        # Numbers instead of strings: one long name would make all of them long.
+        number: dict[str, int] = {}
+        codes = np.array([number.setdefault(name, len(number)) for name in groups], dtype=np.intp)
+        leaders = np.arange(len(codes)) if clusters is None else clusters
+        first = leaders == np.arange(len(codes))
         parts: list[list[NDArray[np.intp]]] = [[], [], []]
-        for name in dict.fromkeys(groups):
-            index = np.flatnonzero((names == name) & first)
+        for code in range(len(number)):
+            index = np.flatnonzero((codes == code) & first)
             rng.shuffle(index)
             cuts = [int(fraction * len(index)) for fraction in fractions]
             for part, piece in zip(parts, np.split(index, cuts), strict=True):

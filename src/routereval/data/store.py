@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -30,7 +31,7 @@ from routereval.data.split import Split
 from routereval.data.texts import Texts
 from routereval.errors import DataError
 
-FORMAT = 1
+FORMAT = 2
 """Version of the folders' layout; part of every key, so a new layout never reads an old folder."""
 
 
@@ -71,7 +72,15 @@ def write_folder(folder: Path, data: BenchmarkData) -> None:
 def find(key: str) -> BenchmarkData | None:
     """The data stored under this key, or None."""
     folder = _folder(key)
-    return open_folder(folder) if (folder / "meta.json").is_file() else None
+    if not (folder / "meta.json").is_file():
+        return None
+    try:
+        return open_folder(folder)
+    except DataError as error:
+        # The source is at hand, or nobody would ask: the folder is made again.
+        logging.getLogger(__name__).warning("%s; it is made again", str(error).partition(";")[0])
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
 
 
 def save(data: BenchmarkData) -> BenchmarkData:
@@ -92,9 +101,10 @@ def save(data: BenchmarkData) -> BenchmarkData:
             try:
                 temporary.rename(folder)
             except OSError:
-                # Somebody else stored the same content first; theirs is as good.
+                # Somebody else stored the same content first; theirs is as good, unless it is what a kill left behind.
                 if not (folder / "meta.json").is_file():
-                    raise
+                    shutil.rmtree(folder, ignore_errors=True)
+                    temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return open_folder(folder)
@@ -133,7 +143,7 @@ def open_folder(folder: Path) -> BenchmarkData:
     """
     try:
         return _read(folder)
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError) as error:
         raise DataError(
             f"{folder} is damaged ({type(error).__name__}: {error}); remove it and read the data again"
         ) from error
@@ -141,6 +151,10 @@ def open_folder(folder: Path) -> BenchmarkData:
 
 def _read(folder: Path) -> BenchmarkData:
     meta = json.loads((folder / "meta.json").read_text())
+    lost = [name for name in meta["arrays"] if not (folder / f"{name}.npy").is_file()]
+    if lost:
+        files = ", ".join(f"{name}.npy" for name in lost)
+        raise DataError(f"{folder} lacks {files}; remove the folder and read the data again")
 
     def array(name: str) -> NDArray[Any] | None:
         path = folder / f"{name}.npy"
@@ -206,6 +220,7 @@ def _write(folder: Path, data: BenchmarkData) -> None:
         if values is not None:
             np.save(folder / f"{name}.npy", values, allow_pickle=False)
     meta = {
+        "arrays": [name for name, values in arrays.items() if values is not None],
         "scores": [name for name in ("bits", "observed", "values") if arrays[name] is not None],
         "benchmark": data.benchmark,
         "prompt_ids": data.scores.prompt_ids,

@@ -72,10 +72,11 @@ def listing_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _in_a_row(value: Any) -> str:
+def _in_a_row(value: Any) -> Text:
     if isinstance(value, Mapping):
-        return ", ".join(key if one is None else f"{key}={one}" for key, one in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+        return Text(", ".join(key if one is None else f"{key}={one}" for key, one in value.items()))
+    # Text, never a string: what stands in [ ] would be taken for markup.
+    return Text(", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value))
 
 
 def details_table(row: Mapping[str, Any]) -> Table:

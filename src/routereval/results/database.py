@@ -64,6 +64,7 @@ class StoredRun:
     ----------
     metrics, intervals : as computed when the run ended; nan where a metric does not exist.
     ended : when it was stored, UTC, ISO 8601; empty where it was not.
+    key : what it was stored under, which its spec must give.
     outcome : the per-prompt values; None where the run failed. Ids are not stored: the data have them.
     """
 
@@ -76,6 +77,7 @@ class StoredRun:
     versions: dict[str, str]
     outcome: Outcome | None
     ended: str = ""
+    key: str = ""
 
     @classmethod
     def of(cls, result: RunResult) -> StoredRun:
@@ -145,7 +147,7 @@ class ResultStore:
             cursor = self._connection.execute(f"SELECT * FROM runs {order}")
             names = [column[0] for column in cursor.description]
             rows = (dict(zip(names, row, strict=True)) for row in cursor)
-            return [_stored(row) for row in rows if keys is None or row["key"] in keys]
+            return [_read(row) for row in rows if keys is None or row["key"] in keys]
 
     def put_points(self, points: list[CurvePoint]) -> None:
         """Store points of scaling curves, all or none."""
@@ -272,6 +274,17 @@ def _row(result: RunResult) -> dict[str, Any]:
     return row
 
 
+def _read(row: dict[str, Any]) -> StoredRun:
+    """A row as a run; one that is damaged as a failed run that says so."""
+    try:
+        return _stored(row)
+    except (zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        text = {name: row[name] if isinstance(row[name], str) else "?" for name in ("scenario", "router", "encoder")}
+        spec = RunSpec(text["scenario"], text["router"], {}, text["encoder"], str(row["protocol"]), 0, "")
+        damage = f"the stored row is damaged ({type(error).__name__}: {error}); key {row['key']}"
+        return StoredRun(spec, {}, {}, 0.0, damage, (), {}, None, key=str(row["key"]))
+
+
 def _stored(row: dict[str, Any]) -> StoredRun:
     spec = RunSpec(
         row["scenario"],
@@ -294,6 +307,7 @@ def _stored(row: dict[str, Any]) -> StoredRun:
         versions=json.loads(row["versions"]),
         outcome=None if row["per_prompt"] is None else _outcome(row),
         ended=row["ended"],
+        key=row["key"],
     )
 
 

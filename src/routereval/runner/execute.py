@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 
 from routereval.data.benchmark import BenchmarkData
@@ -76,7 +77,8 @@ def perform(task: Task) -> list[RunResult]:
             if isinstance(result, RouterEvalError):
                 done.append(RunResult(spec, None, 0.0, error=_sentence(result)))
             else:
-                done.append(result)
+                # As planned: a spec made anew in another process could differ in what has no stable form.
+                done.append(replace(result, spec=spec))
     for result in done:
         # Here rather than where it is stored: the bootstrap is work, and workers share it.
         _ = result.metrics, result.intervals

@@ -59,6 +59,7 @@ def plan(
     MissingDataError : the encoder has nothing to encode.
     """
     protocol_named(protocol)
+    whole = [int(seed) for seed in seeds]
     tasks = []
     for selection in selections:
         actual = embedded(selection.data, encoder).encoder
@@ -67,7 +68,7 @@ def plan(
             code = source_hash(policy)
             together = is_reference(policy) or getattr(policy, "columnwise", False)
             groups = [selection.pools] if together else [(pool,) for pool in selection.pools]
-            for seed in seeds:
+            for seed in whole:
                 for pools in groups:
                     specs = tuple(
                         RunSpec(
