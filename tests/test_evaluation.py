@@ -10,7 +10,7 @@ import pytest
 
 import routereval as rv
 from routereval.data.prediction import Prediction
-from routereval.errors import ParameterError, RouterError
+from routereval.errors import DataError, ParameterError, RouterError
 from routereval.evaluation import evaluate_many
 
 PROMPTS = tuple("abcdef")
@@ -180,3 +180,27 @@ def test_a_result_prints_its_metrics_with_intervals() -> None:
     assert "mu" in text
     assert "V_B_train" in text
     assert "[" in text
+
+
+def test_strict_chooses_the_best_single_model_without_the_leaked_prompts() -> None:
+    # Without the leaked prompts (two of them, texts "x" and "y") w is the best on train; with them it is s.
+    texts = ["own", "x", "y", "x", "x", "y"]
+    scores = [[1, 0], [0, 1], [0, 1], [0, 1], [1, 0], [1, 0]]
+    strict, paper = (rv.evaluate(rv.Oracle(), tiny(scores, texts=texts), protocol=name) for name in ("strict", "paper"))
+    assert strict.V_B_train == 1.0
+    assert np.isnan(paper.V_B_train)
+    assert rv.evaluate(rv.BestSingle(), tiny(scores, texts=texts)).mu == 1.0
+
+
+def test_empty_texts_are_no_leak_and_no_training_prompts_are_an_error() -> None:
+    empty = tiny(SCORES, texts=[""] * 6)
+    assert not any("left out" in note for note in rv.evaluate(Always(), empty).notes)
+    with pytest.raises(DataError, match="tiny has no training prompts left"):
+        rv.evaluate(Always(), tiny(SCORES, texts=["x"] * 6))
+
+
+def test_a_choice_that_was_not_observed_is_replaced_and_counted() -> None:
+    scenario = tiny([[0, 1], [0, 1], [1, 1], [0, 0], [np.nan, 1], [1, 0]], missing=True)
+    result = rv.evaluate(Always((1.0, 0.0)), scenario)
+    assert result.mu == 1.0
+    assert any("1 of 2 choices fell on a model that was not observed there" in note for note in result.notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import routereval as rv
 from routereval.errors import ResultsError
 from routereval.results.database import APPLICATION_ID, VERSION
+from routereval.verification import verify
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +158,35 @@ def test_two_stores_on_one_file_see_each_others_runs(tmp_path: Path, result: rv.
         assert other.is_done(result.spec.key)
         other.put(result)
         assert len(one.runs()) == 1
+
+
+def test_a_damaged_row_is_a_failed_run_that_says_so_and_verify_reports_it(tmp_path: Path, result: rv.RunResult) -> None:
+    path = tmp_path / "r.sqlite"
+    with rv.ResultStore(path) as store:
+        store.put(result)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE runs SET per_prompt = x'00'")
+    with rv.ResultStore(path, create=False) as store:
+        (run,) = store.runs()
+    assert run.error is not None
+    assert "the stored row is damaged (error: Error -5" in run.error
+    verdict = verify(run, lambda spec: pytest.fail("nothing to look up"))
+    assert verdict.differences
+
+
+def test_a_run_stored_under_another_key_is_reported(tmp_path: Path, result: rv.RunResult) -> None:
+    path = tmp_path / "r.sqlite"
+    with rv.ResultStore(path) as store:
+        store.put(result)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE runs SET router = 'mlp', seed = 7")
+    with rv.ResultStore(path, create=False) as store:
+        (run,) = store.runs()
+    (difference,) = verify(run, lambda spec: pytest.fail("nothing to look up")).differences
+    assert "which is not the key of this run" in difference
+
+
+def test_an_empty_file_holds_no_runs(tmp_path: Path) -> None:
+    (tmp_path / "e.sqlite").touch()
+    with pytest.raises(ResultsError, match="is empty: nothing was stored in it yet"):
+        rv.ResultStore(tmp_path / "e.sqlite", create=False)

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans as Clustering
 from sklearn.dummy import DummyRegressor
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.svm import LinearSVC
 
 import routereval as rv
+from routereval.errors import ParameterError
 from routereval.sources.synthetic import Synthetic, SyntheticSpec
 
 
@@ -134,6 +135,55 @@ def test_a_classifier_without_probabilities_is_ranked_by_its_decision_function(p
     said = router.predict(problem.test.queries).scores
     assert len(np.unique(said)) > 2
     assert rv.evaluate(rv.SklearnRouter(LinearSVC(random_state=0)), problem).mu > 0
+
+
+@pytest.mark.parametrize("router", [rv.SklearnRouter(LinearSVC(random_state=0)), rv.SklearnRouter(RidgeClassifier())])
+def test_margins_and_means_are_on_one_scale(router: rv.SklearnRouter) -> None:
+    # Two models are right on a third of the prompts, whatever the embedding; one never is.
+    rng = np.random.default_rng(0)
+    ids = tuple(map(str, range(300)))
+    dense = np.concatenate([np.zeros((300, 1)), rng.random((300, 2)) < 0.35], axis=1)
+    queries = rv.Queries(ids, rng.normal(size=(300, 2)).astype(np.float32))
+    part = rv.Partition(queries, rv.ScoreMatrix.from_dense(dense, ids, ("never", "a", "b")))
+    chosen = router.fit(part).predict(queries).scores.argmax(axis=1)
+    assert (chosen != 0).all()
+
+
+def test_what_predicts_no_scores_is_no_router(problem: rv.Scenario) -> None:
+    with pytest.raises(ParameterError, match="KMeans is neither a regressor nor a classifier"):
+        rv.evaluate(rv.SklearnRouter(Clustering(2)), problem)
+
+
+@pytest.mark.parametrize("recipe", ["published", "minibatch"])
+@pytest.mark.parametrize("cls", [rv.Linear, rv.MLP])
+def test_a_model_that_training_never_saw_is_not_chosen(cls: type, recipe: str) -> None:
+    rng = np.random.default_rng(1)
+    ids = tuple(map(str, range(80)))
+    dense = np.concatenate([(rng.random((80, 2)) < 0.4).astype(float), np.full((80, 1), np.nan)], axis=1)
+    scores = rv.ScoreMatrix.from_dense(dense, ids, ("a", "b", "new"), missing=True)
+    part = rv.Partition(rv.Queries(ids, rng.normal(size=(80, 4)).astype(np.float32)), scores)
+    said = cls(recipe=recipe).fit(part).predict(part.queries).scores
+    assert (said.argmax(axis=1) != 2).all()
+
+
+@pytest.mark.parametrize("scale", [1e20, 1e-24])
+def test_the_direction_of_an_embedding_does_not_depend_on_its_scale(scale: float, problem: rv.Scenario) -> None:
+    def scaled(part: rv.Partition) -> rv.Partition:
+        queries = rv.Queries(part.queries.ids, (embeddings(part.queries) * scale).astype(np.float32))
+        return rv.Partition(queries, part.scores)
+
+    plain = rv.KNN().fit(problem.train).predict(problem.test.queries).scores
+    far = rv.KNN().fit(scaled(problem.train)).predict(scaled(problem.test).queries).scores
+    assert np.array_equal(plain, far)
+
+
+def test_the_best_single_model_was_observed_on_half_of_the_prompts() -> None:
+    ids = tuple(map(str, range(20)))
+    dense = np.stack([np.arange(20) % 5 > 0, np.arange(20) % 2, np.full(20, np.nan)], axis=1).astype(float)
+    dense[1, 2] = 1
+    scores = rv.ScoreMatrix.from_dense(dense, ids, ("a", "b", "lucky"), missing=True)
+    said = rv.BestSingle().fit(rv.Partition(rv.Queries(ids), scores)).predict(rv.Queries(("q",))).scores[0]
+    assert np.argsort(-said).tolist() == [0, 1, 2]
 
 
 def test_a_model_that_is_always_right_or_never_needs_no_classifier() -> None:

@@ -194,3 +194,11 @@ def test_splits_and_pools_are_those_of_the_published_pipeline(name: str, shared:
         expected = golden["pools"][f"{strategy}/{m}"]
         assert hashlib.sha256("\n".join(pool.model_ids).encode()).hexdigest() == expected["models_sha256"]
         assert data.scores.models(pool.model_ids).oracle_mean == pytest.approx(expected["oracle_all"], abs=1e-12)
+
+
+def test_a_broken_leaderboard_does_not_take_what_is_whole_with_it(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "leaderboard_score" / "leaderboard_old.pkl").write_bytes(b"half")
+    assert rv.load_scenario("demo_math/all_strong/3", folder).m == 3
+    assert "no leaderboard is used" in caplog.text

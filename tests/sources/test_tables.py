@@ -276,6 +276,35 @@ def test_files_that_are_something_else_are_refused(tmp_path: Path) -> None:
         load_table(tmp_path / "none.csv")
 
 
+def test_a_path_is_no_pattern(tmp_path: Path) -> None:
+    for name, score in (("s[1]", 1), ("s1", 0)):
+        for ending in ("csv", "parquet", "jsonl"):
+            table = pl.DataFrame({"id": IDS, "a": [score] * 20, "b": [score] * 20})
+            WRITERS[ending](table, tmp_path / f"{name}.{ending}")
+    for ending in ("csv", "parquet", "jsonl"):
+        assert load_table(tmp_path / f"s[1].{ending}").scores.model_means.tolist() == [1.0, 1.0]
+
+
+def test_a_row_that_was_cut_off_is_no_missing_cell(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="line 22 has 2 fields, the header 3; is the file complete"):
+        load_table(csv(tmp_path / "mine.csv", "id,a,b\n" + GOOD + "x,1"))
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    for ending in ("csv", "jsonl"):
+        WRITERS[ending](frame(), tmp_path / f"mine.{ending}")
+        marked = tmp_path / f"marked.{ending}"
+        marked.write_bytes(b"\xef\xbb\xbf" + (tmp_path / f"mine.{ending}").read_bytes())
+        assert load_table(marked).scores.prompt_ids == tuple(IDS)
+
+
+def test_a_conversation_is_a_text(tmp_path: Path) -> None:
+    rows = [{"id": i, "prompt": [{"role": "user", "content": f"hi {i}"}], "a": i % 2, "b": 1} for i in range(20)]
+    data = load_table(csv(tmp_path / "chat.jsonl", "\n".join(map(json.dumps, rows))))
+    assert data.queries.texts is not None
+    assert json.loads(data.queries.texts[3]) == [{"role": "user", "content": "hi 3"}]
+
+
 def test_embeddings_must_fit_the_table(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     frame().write_csv(path)
