@@ -13,10 +13,10 @@ from sklearn.linear_model import Ridge
 import routereval as rv
 from routereval import policies, protocols
 from routereval.errors import ParameterError, RouterError, UnknownNameError
-from routereval.policies import PolicySpec, defaults_of, describe, is_reference, prepared, source_hash
+from routereval.policies import PolicySpec, defaults_of, describe, is_reference, needs_embeddings, prepared, source_hash
 
 THEIRS = '''
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 @dataclass
@@ -33,6 +33,7 @@ class Theirs:
     sizes: tuple = ()
     anything: object = None
     seed: int = 0
+    calls: int = field(default=0, init=False)
 
     def fit(self, train, val=None):
         return self
@@ -254,7 +255,7 @@ def test_a_router_is_described_by_its_name_and_every_parameter_but_the_seed(thei
     assert describe(rv.Random()) == ("random", {})
     name, params = describe(theirs.Theirs(sizes=(3, 4)))
     assert name == "their_routers:Theirs"
-    assert "seed" not in params
+    assert not {"seed", "calls"} & set(params)
     assert params["sizes"] == "(3, 4)"  # what JSON cannot hold is its repr
     assert PolicySpec(name, params).build().sizes == (3, 4)
 
@@ -282,6 +283,23 @@ def test_the_file_a_router_is_written_in_is_hashed_where_it_is_not_ours(theirs: 
 def test_only_a_reference_reads_the_answers() -> None:
     assert all(is_reference(policy) for policy in (rv.Oracle(), rv.Random(), rv.RandomMixture(1), built("r_o:p=0")))
     assert not any(is_reference(built(name)) for name in policies.routers())
+
+    class Both(rv.KNN):
+        def expected(self, scores: Any) -> Any: ...
+
+    assert not is_reference(Both())  # what can be fitted is a router
+    assert not is_reference(object())
+
+
+def test_a_router_needs_embeddings_unless_it_says_that_it_does_not() -> None:
+    class Blind(rv.KNN):
+        needs_embeddings = False
+
+    assert needs_embeddings(rv.KNN())
+    assert needs_embeddings(built("sklearn.linear_model:Ridge"))
+    assert not needs_embeddings(Blind())
+    assert not needs_embeddings(rv.BestSingle())
+    assert not needs_embeddings(rv.Oracle())
 
 
 @pytest.mark.parametrize(
@@ -314,6 +332,12 @@ def test_a_run_gets_a_copy_with_its_seed_and_the_protocols_ties() -> None:
     assert prepared(router, protocols.PAPER, None) == rv.KMeans(clusters=2, seed=7, ties="first")
     assert prepared(rv.KMeans(ties="first"), protocols.STRICT, 0).ties == "first"
     assert router == rv.KMeans(clusters=2, seed=7)
+
+
+def test_a_run_begins_with_nothing_learned() -> None:
+    fitted = rv.KNN(k=3).fit(rv.load_scenario("demo_math/all_strong/3").train)
+    assert not hasattr(prepared(fitted, protocols.PAPER, None), "means_")
+    assert hasattr(fitted, "means_")
 
 
 def test_a_router_that_is_no_dataclass_is_copied_too() -> None:

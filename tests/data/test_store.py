@@ -273,7 +273,9 @@ def test_a_damaged_meta_json_is_reported_and_what_to_do(text: bytes) -> None:
     assert str(caught.value).startswith(f"{folder} is damaged")
 
 
-@pytest.mark.parametrize("name", ["bits", "observed", "split_test", "text_offsets", "labels_all_strong_2"])
+@pytest.mark.parametrize(
+    "name", ["bits", "observed", "split_test", "text_offsets", "embeddings", "texts", "labels_all_strong_2"]
+)
 def test_an_array_that_is_gone_is_named(name: str) -> None:
     folder = store.save(data()).store_dir
     assert folder is not None
