@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
@@ -367,3 +368,15 @@ def test_what_has_no_fit_or_predict_is_no_router() -> None:
 def test_ties_that_nobody_knows_are_refused() -> None:
     with pytest.raises(ParameterError, match="ties is 'last'; expected 'protocol', 'first' or 'train_mean'"):
         prepared(rv.KNN(ties="last"), protocols.STRICT, None)
+
+
+def test_commas_within_brackets_belong_to_a_value_and_nothing_is_given_twice() -> None:
+    spec = PolicySpec.parse("sklearn.neural_network:MLPRegressor:hidden_layer_sizes=(64,64),alpha=0.1")
+    assert spec.params == {"hidden_layer_sizes": "(64,64)", "alpha": "0.1"}
+    assert spec.build().estimator.hidden_layer_sizes == (64, 64)
+    with pytest.raises(ParameterError, match="k is given twice in 'knn:k=1,k=2'"):
+        PolicySpec.parse("knn:k=1,k=2")
+
+
+def test_numpy_scalars_are_the_numbers_they_stand_for() -> None:
+    assert describe(rv.KNN(k=np.int64(5))) == describe(rv.KNN(k=5))

@@ -52,6 +52,10 @@ class Catalogue(Mapping[str, Any]):
             raise unknown_name(self.kind, name, self._paths)
         return import_object(self._paths[name])
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """The object behind a name, or the default."""
+        return self[name] if name in self._paths else default
+
     def __contains__(self, name: object) -> bool:
         return name in self._paths
 

@@ -9,6 +9,7 @@ import difflib
 import hashlib
 import inspect
 import logging
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -81,10 +82,13 @@ class PolicySpec:
         if rest and rest[0].isidentifier() and head not in routers() and head not in REFERENCES:
             name = f"{head}:{rest.pop(0)}"
         params: dict[str, str] = {}
-        for pair in filter(None, (piece.strip() for piece in ":".join(rest).split(","))):
+        # Commas within brackets belong to a value: hidden_layer_sizes=(64,64).
+        for pair in filter(None, (piece.strip() for piece in re.split(r",(?![^(\[{]*[)\]}])", ":".join(rest)))):
             key, equals, value = pair.partition("=")
             if not equals:
                 raise ParameterError(f"cannot read {pair!r} in {text!r}; write parameters as name:k=v,k=v")
+            if key.strip() in params:
+                raise ParameterError(f"{key.strip()} is given twice in {text!r}")
             params[key.strip()] = value.strip()
         return cls(name, params)
 
@@ -232,8 +236,10 @@ def _is_estimator(cls: Any) -> bool:
 
 def _checked(name: str, cls: Any, params: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters with strings read as their types; unknown ones are an error."""
-    known = [p for p in inspect.signature(cls).parameters if p not in ("seed", "args", "kwargs")]
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls).parameters.values())
+    signature = inspect.signature(cls).parameters
+    variable = {k for k, p in signature.items() if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    known = [p for p in signature if p != "seed" and p not in variable]
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.values())
     for key in params:
         if key == "seed":
             raise ParameterError(f"{name}: the seed is set for the whole run; give --seed")
@@ -241,7 +247,7 @@ def _checked(name: str, cls: Any, params: Mapping[str, Any]) -> dict[str, Any]:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}? It takes" if near else "it takes"
             raise ParameterError(f"{name} has no parameter {key!r}; {hint}: {', '.join(known) or 'none'}")
-    required = [k for k, p in inspect.signature(cls).parameters.items() if p.default is p.empty and k in known]
+    required = [k for k, p in signature.items() if p.default is p.empty and k in known]
     if absent := [key for key in required if key not in params]:
         raise ParameterError(f"{name} needs {', '.join(absent)}: write {name}:{absent[0]}=...")
     try:
@@ -258,9 +264,10 @@ def _read(name: str, key: str, value: Any, expected: Any) -> Any:
     origin = typing.get_origin(expected)
     if origin is Literal:
         allowed = typing.get_args(expected)
-        if value not in allowed:
-            raise ParameterError(f"{name}: {key} is {value!r}; expected one of {', '.join(map(str, allowed))}")
-        return value
+        by_text = {str(one): one for one in allowed}
+        if value not in by_text:
+            raise ParameterError(f"{name}: {key} is {value!r}; expected one of {', '.join(by_text)}")
+        return by_text[value]
     if origin in (typing.Union, types.UnionType):
         options = typing.get_args(expected)
         if type(None) in options and value.lower() == "none":
@@ -310,7 +317,9 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v if isinstance(v, (str, int, float, bool, type(None))) else _stable(v) for k, v in values.items()}
 
 
-def _stable(value: Any) -> str:
+def _stable(value: Any) -> Any:
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        return value.item()  # a NumPy scalar: 5 is 5, however it was made
     text = repr(value)
     if hex(id(value))[2:] in text.lower() or " at 0x" in text:
         return f"{type(value).__module__}.{type(value).__qualname__}"

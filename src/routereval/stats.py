@@ -56,7 +56,7 @@ def resampled_metrics(outcome: Outcome, metrics: Sequence[Metric] | None = None)
     The best single model is the one of the whole test set, not of each resample, so a ratio's interval is that of two
     fixed policies.
     """
-    chosen = [metric for metric in (metrics or METRICS.values()) if metric.resampled]
+    chosen = [metric for metric in (METRICS.values() if metrics is None else metrics) if metric.resampled]
     names = sorted({column for metric in chosen for column in metric.columns})
     means = resampled_means(outcome, names)
     return {metric.name: np.asarray(metric.from_means(means)) for metric in chosen}

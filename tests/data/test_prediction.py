@@ -156,3 +156,10 @@ def test_probabilities_may_be_off_by_what_float32_rounds() -> None:
     Prediction(HALF, np.full((2, 2), 0.50002)).check(2, 2)
     with pytest.raises(RouterError, match="no distribution"):
         Prediction(HALF, np.full((2, 2), 0.501)).check(2, 2)
+
+
+def test_a_tied_model_without_a_tie_breaker_is_still_before_those_that_are_not_tied() -> None:
+    nan = float("nan")
+    assert choose(np.array([[0.0, 1.0]]), np.array([0.5, nan])).tolist() == [1]
+    assert choose(np.array([[1.0, 1.0, 0.0]]), np.array([nan, 0.1, 0.9])).tolist() == [1]
+    assert choose(np.array([[0.0, 1.0, 1.0]]), np.array([0.9, nan, nan])).tolist() == [1]

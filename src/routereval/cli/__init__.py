@@ -41,3 +41,7 @@ def main() -> None:
         # `routereval results | head`: the reader has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        # What the file system refuses before anything of ours is reached: a name that is too long, say.
+        typer.echo(f"routereval: {error}", err=True)
+        sys.exit(2)

@@ -105,6 +105,7 @@ def built(data: BenchmarkData, plan: PoolPlan | None = None, *, protocol: str = 
             data_hash=key,
             missing=(*notes, *impossible),
             pools_saw_test=protocol == "paper",
+            train_labels={},
             store_dir=None,
         )
     )

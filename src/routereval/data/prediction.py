@@ -87,7 +87,9 @@ def choose(
         tied = scores == top
         if allowed is not None:
             tied &= allowed
-        best = np.argmax(np.where(tied, np.nan_to_num(tie_breaker, nan=-np.inf), -np.inf), axis=1)
+        # A tied model without a value stands behind those that have one, and before all that are not tied.
+        values = np.nan_to_num(tie_breaker, nan=np.finfo(np.float64).min)
+        best = np.argmax(np.where(tied, values, -np.inf), axis=1)
     if allowed is not None:
         # A row of -inf only makes argmax name a model that is not allowed.
         misled = ~allowed[np.arange(len(best)), best]

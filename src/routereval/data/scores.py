@@ -172,6 +172,8 @@ class ScoreMatrix:
 
     def rows(self, index: NDArray[np.intp]) -> ScoreMatrix:
         """The prompts at these positions, in this order."""
+        if len(index) and int(np.min(index)) < 0:
+            raise DataError(f"{int(np.min(index))} is no position of a prompt; they count from 0")
         prompts = tuple(self.prompt_ids[i] for i in index)
         if self.values is not None:
             return ScoreMatrix(prompts, self.model_ids, values=self.values[index])

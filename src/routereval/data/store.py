@@ -115,9 +115,10 @@ def seen_key(path: Path, member: str = "") -> str | None:
     note = _note(path, member)
     try:
         known = json.loads(note.read_text())
+        stamp = _stamp(path)
     except (OSError, ValueError):
         return None
-    if not isinstance(known, dict) or known.get("stamp") != _stamp(path):
+    if not isinstance(known, dict) or known.get("stamp") != stamp:
         return None
     key = known.get("key")
     return key if isinstance(key, str) else None
@@ -129,9 +130,13 @@ def remember(path: Path, member: str, key: str) -> None:
     with _writing(note.parent):
         note.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".new-", dir=note.parent)
-        with os.fdopen(handle, "w") as file:
-            json.dump({"path": str(path), "member": member, "stamp": _stamp(path), "key": key}, file)
-        Path(name).replace(note)
+        try:
+            with os.fdopen(handle, "w") as file:
+                json.dump({"path": str(path), "member": member, "stamp": _stamp(path), "key": key}, file)
+            Path(name).replace(note)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
 
 
 def open_folder(folder: Path) -> BenchmarkData:

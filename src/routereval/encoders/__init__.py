@@ -35,7 +35,7 @@ def embedded(data: BenchmarkData, encoder: str = "auto") -> BenchmarkData:
     if encoder == "auto":
         encoder = SHIPPED if shipped else NONE if data.queries.texts is None else "hashing"
     if encoder == NONE:
-        return replace(data, encoder=NONE)
+        return replace(data, encoder=NONE, store_dir=None)
     if encoder == SHIPPED:
         return data
     if encoder not in ENCODERS:
