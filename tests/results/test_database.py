@@ -11,7 +11,7 @@ import pytest
 
 import routereval as rv
 from routereval.errors import ResultsError
-from routereval.results.database import APPLICATION_ID, VERSION
+from routereval.results.sqlite_file import APPLICATION_ID, VERSION
 from routereval.verification import verify
 
 

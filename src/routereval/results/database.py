@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import sqlite3
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,39 +18,8 @@ from routereval.errors import ResultsError
 from routereval.results import curves
 from routereval.results.curves import CurvePoint, CurveSpec
 from routereval.results.run import RunResult, RunSpec, canonical_json
+from routereval.results.sqlite_file import connect, reporting
 from routereval.stats import Interval
-
-APPLICATION_ID = 0x52744576  # "RtEv": how a SQLite file says whose it is
-VERSION = 1
-BUSY_SECONDS = 60.0
-
-_SCHEMA = """
-CREATE TABLE runs (
-    key TEXT PRIMARY KEY,        -- sha256 of the canonical JSON of the columns up to code
-    scenario TEXT NOT NULL,
-    router TEXT NOT NULL,
-    params TEXT NOT NULL,        -- JSON
-    encoder TEXT NOT NULL,
-    protocol TEXT NOT NULL,
-    seed INTEGER NOT NULL,
-    data_hash TEXT NOT NULL,     -- names the data in the store
-    code TEXT NOT NULL,          -- sha256 of the source of a router that is not ours, or empty
-    error TEXT,                  -- NULL where the run succeeded; a failed run is done again
-    seconds REAL NOT NULL,
-    ended TEXT NOT NULL,         -- UTC, ISO 8601
-    metrics TEXT NOT NULL,       -- JSON: value by metric, null where it does not exist
-    intervals TEXT NOT NULL,     -- JSON: [low, high] by metric
-    notes TEXT NOT NULL,         -- JSON
-    versions TEXT NOT NULL,      -- JSON: of this package and of what it computes with
-    prompts INTEGER NOT NULL,    -- n
-    models INTEGER NOT NULL,     -- m
-    columns TEXT NOT NULL,       -- JSON: names of the rows of per_prompt
-    per_prompt BLOB,             -- zlib of float64 (columns, n)
-    counted BLOB,                -- zlib of uint8 (n): which prompts count
-    share BLOB,                  -- zlib of float64 (m): how often each candidate is chosen
-    choices BLOB                 -- zlib of int32 (n): position of the chosen candidate, -1 where none; NULL: it draws
-) WITHOUT ROWID;
-"""
 
 
 @dataclass(frozen=True)
@@ -102,7 +68,7 @@ class ResultStore:
         self.path = path
         if not create and not path.is_file():
             raise ResultsError(f"there is no results file {path}; make one with: routereval run --results {path}")
-        self._connection = _connect(path, create)
+        self._connection = connect(path, create)
 
     def __enter__(self) -> Self:
         return self
@@ -118,13 +84,13 @@ class ResultStore:
 
     def done(self) -> set[str]:
         """The keys of all runs that succeeded."""
-        with _reporting(self.path):
+        with reporting(self.path):
             return {key for (key,) in self._connection.execute("SELECT key FROM runs WHERE error IS NULL")}
 
     def is_done(self, key: str) -> bool:
         """Whether this run is stored and succeeded."""
         query = "SELECT 1 FROM runs WHERE key = ? AND error IS NULL"
-        with _reporting(self.path):
+        with reporting(self.path):
             return self._connection.execute(query, (key,)).fetchone() is not None
 
     def put(self, result: RunResult) -> None:
@@ -133,7 +99,7 @@ class ResultStore:
         names = ", ".join(row)
         marks = ", ".join("?" * len(row))
         update = ", ".join(f"{name} = excluded.{name}" for name in row if name != "key")
-        with _reporting(self.path), self._connection:
+        with reporting(self.path), self._connection:
             self._connection.execute(
                 f"INSERT INTO runs ({names}) VALUES ({marks}) "
                 f"ON CONFLICT (key) DO UPDATE SET {update} WHERE runs.error IS NOT NULL",
@@ -143,7 +109,7 @@ class ResultStore:
     def runs(self, keys: set[str] | None = None) -> list[StoredRun]:
         """Every run, or those with these keys, by scenario, then router."""
         order = "ORDER BY scenario, router, params, encoder, protocol, seed, key"
-        with _reporting(self.path):
+        with reporting(self.path):
             cursor = self._connection.execute(f"SELECT * FROM runs {order}")
             names = [column[0] for column in cursor.description]
             rows = (dict(zip(names, row, strict=True)) for row in cursor)
@@ -151,12 +117,12 @@ class ResultStore:
 
     def put_points(self, points: list[CurvePoint]) -> None:
         """Store points of scaling curves, all or none."""
-        with _reporting(self.path):
+        with reporting(self.path):
             curves.put(self._connection, points)
 
     def points(self, spec: CurveSpec) -> dict[int, CurvePoint]:
         """The stored points of a scaling curve by size."""
-        with _reporting(self.path):
+        with reporting(self.path):
             return curves.get(self._connection, spec)
 
 
@@ -165,73 +131,6 @@ def versions() -> dict[str, str]:
     from importlib.metadata import version
 
     return {name: version(name) for name in ("routereval", "numpy", "scikit-learn", "numba")}
-
-
-def _connect(path: Path, create: bool) -> sqlite3.Connection:
-    with _reporting(path):
-        if create:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
-        else:
-            connection = _open_for_reading(path)
-        try:
-            empty = _check(connection, path)
-            if create:
-                _prepare(connection)
-            elif empty:
-                raise ResultsError(f"{path} is empty: nothing was stored in it yet")
-        except BaseException:
-            connection.close()
-            raise
-    return connection
-
-
-def _open_for_reading(path: Path) -> sqlite3.Connection:
-    uri = path.resolve().as_uri()
-    connection = sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=BUSY_SECONDS)
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
-        # A file in WAL mode in a folder that cannot be written: nobody else can be writing it either.
-        connection.close()
-        connection = sqlite3.connect(f"{uri}?immutable=1", uri=True)
-    return connection
-
-
-def _check(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the file is empty; one that is neither that nor ours is an error."""
-    owner = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    empty = bool(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0)
-    if owner != APPLICATION_ID and not (empty and owner == 0 and version == 0):
-        raise ResultsError(
-            f"{path} is a SQLite database, but not a RouterEval results file; name another with --results"
-        )
-    if version > VERSION:
-        raise ResultsError(
-            f"{path} has format {version}, written by a newer RouterEval; this one reads up to {VERSION}: "
-            "pip install --upgrade routereval"
-        )
-    return empty
-
-
-def _prepare(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    # Two processes may get here at once: the second waits, and finds the table.
-    connection.isolation_level = None
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-            connection.execute(_SCHEMA)
-            connection.execute(curves.SCHEMA)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.isolation_level = "DEFERRED"
 
 
 def _row(result: RunResult) -> dict[str, Any]:
@@ -335,21 +234,3 @@ def _null(value: float) -> float | None:
 
 def _nan(value: float | None) -> float:
     return math.nan if value is None else value
-
-
-@contextmanager
-def _reporting(path: Path) -> Iterator[None]:
-    """SQLite's and the system's errors as ours."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        what = str(error)
-        if "full" in what:
-            hint = "free some space; every run that had ended is stored, and the same command carries on"
-        elif "not a database" in what or "malformed" in what:
-            hint = "it is not a results file of ours, or it is damaged; name another with --results"
-        elif "locked" in what:
-            hint = f"another process held it for more than {BUSY_SECONDS:.0f} seconds"
-        else:
-            hint = "check that the folder exists and can be written"
-        raise ResultsError(f"results file {path}: {what}; {hint}") from error
