@@ -23,7 +23,7 @@ LAYERS = [
     {"stats", "policies", "union", "datasets"},
     {"results"},
     {"evaluation"},
-    {"runner", "report", "verification", "scoring", "scaling"},
+    {"runner", "report", "verification", "scoring", "scaling", "exporting"},
     {"api"},
     {"cli"},
 ]
