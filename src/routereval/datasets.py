@@ -21,8 +21,8 @@ from routereval.errors import DataError, MissingDataError, UnknownNameError
 DATA_VARIABLE = "ROUTEREVAL_DATA"
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".jsonl", ".ndjson", ".parquet")
 HOW_TO_GET = (
-    "the official files are on Hugging Face, dataset linggm/RouterEval: put router_dataset.zip in a folder and give "
-    f"that folder with --data (Python: data=) or in ${DATA_VARIABLE}"
+    "the official files: routereval download --out official (Hugging Face, dataset linggm/RouterEval), "
+    f"then --data official (Python: data=) or ${DATA_VARIABLE}"
 )
 
 

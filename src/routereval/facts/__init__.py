@@ -68,6 +68,37 @@ def suites() -> dict[str, dict[str, Any]]:
     return dict(_read("suites.json"))
 
 
+@dataclass(frozen=True)
+class DownloadFacts:
+    """Where the published files are.
+
+    Parameters
+    ----------
+    repository, revision : of the Hugging Face dataset, pinned.
+    sets : files by what one asks for; about : what each set is.
+    sha256 : by file, where it is known.
+    """
+
+    repository: str
+    revision: str
+    sets: Mapping[str, list[str]]
+    about: Mapping[str, str]
+    sha256: Mapping[str, str]
+
+
+@cache
+def downloads() -> DownloadFacts:
+    """Where the published files are, and what they hash to."""
+    raw = _read("downloads.json")
+    return DownloadFacts(
+        raw["repository"],
+        raw["revision"],
+        {name: one["files"] for name, one in raw["sets"].items()},
+        {name: one["about"] for name, one in raw["sets"].items()},
+        raw["sha256"],
+    )
+
+
 @cache
 def published_results() -> dict[tuple[str, int, str], PublishedRow]:
     """The published results by (benchmark, m, router); routers by our names.
