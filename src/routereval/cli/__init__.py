@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 # Importing a command's module adds it to the application; help lists them in this order.
-from routereval.cli import running, stored, downloading, building, exporting, scaling, listing  # isort: skip
+from routereval.cli import running, stored, downloading, synthesizing, building, exporting, scaling, listing  # noqa: F401  # isort: skip
 from routereval.cli.shared import app
 from routereval.errors import RouterEvalError
 
-__all__ = ["app", "building", "downloading", "exporting", "listing", "main", "running", "scaling", "stored"]
+__all__ = ["app", "main"]
 
 
 @app.callback(invoke_without_command=True)

@@ -126,17 +126,16 @@ class Synthetic:
         rng = generator("synthetic scores", spec.name, spec.seed)
         prompt_ids = tuple(map(str, range(spec.prompts)))
         model_ids = tuple(f"model-{i:04d}" for i in range(spec.models))
-        scores = ScoreMatrix.from_dense(self._scores(rng), prompt_ids, model_ids)
+        scores = ScoreMatrix.from_dense(self.scores(rng), prompt_ids, model_ids)
         subjects = self.demands.argmax(axis=1)
         subsets = tuple(_SKILLS[s] for s in subjects)
         split = Split.stratified(subsets, spec.fractions, seed=np.random.RandomState(42))
         visible = np.sort(np.concatenate([split.train, split.val]))
-        signal = self.demands @ self._map
-        noise = rng.normal(0.0, spec.noise * signal.std(), signal.shape)
+        embeddings = self.embeddings(rng)
         return BenchmarkData(
             benchmark=spec.name,
             scores=scores,
-            queries=Queries(prompt_ids, (signal + noise).astype(np.float32), self._texts(rng)),
+            queries=Queries(prompt_ids, embeddings, self.texts(rng)),
             split=split,
             pools=select_pools(scores.rows(visible), spec.sizes) if spec.sizes else {},
             source=f"synthetic data ({spec.name})",
@@ -147,7 +146,8 @@ class Synthetic:
             reference_score=float(scores.model_means.max()),
         )
 
-    def _scores(self, rng: np.random.Generator) -> NDArray[np.bool_] | NDArray[np.float32]:
+    def scores(self, rng: np.random.Generator) -> NDArray[np.bool_] | NDArray[np.float32]:
+        """Scores drawn around the expected ones, (prompts, models)."""
         spec = self.spec
         everyone = np.arange(spec.prompts)
         scores: NDArray[np.bool_] | NDArray[np.float32]
@@ -162,7 +162,14 @@ class Synthetic:
                 scores[:, block] = rng.random(probability.shape) < probability
         return scores
 
-    def _texts(self, rng: np.random.Generator) -> list[str]:
+    def embeddings(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """A random linear map of the demands, and noise, (prompts, dimensions)."""
+        signal = self.demands @ self._map
+        noise = rng.normal(0.0, self.spec.noise * signal.std(), signal.shape)
+        return (signal + noise).astype(np.float32)
+
+    def texts(self, rng: np.random.Generator) -> list[str]:
+        """A text of words of the demanded skills for each prompt."""
         texts = []
         for demand in self.demands:
             topics = rng.choice(self.spec.skills, size=6, p=demand)
