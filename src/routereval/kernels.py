@@ -328,3 +328,28 @@ def pool_choices(
                 count += 1
         sums[d] = total
         counts[d] = count
+
+
+@_compiled
+def draw_pools(models: int, rng: np.random.Generator, out: Ints) -> None:
+    """Subsets of ``range(models)``, each drawn alike from all of the same size, members ascending.
+
+    The first m steps of a Fisher-Yates shuffle, which may start from any order, so that of the last subset serves.
+
+    Parameters
+    ----------
+    out : (draws, m), overwritten.
+    """
+    order = np.arange(models)
+    member = np.zeros(models, dtype=np.bool_)
+    for d in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            j = i + int(rng.random() * (models - i))
+            order[i], order[j] = order[j], order[i]
+            member[order[i]] = True
+        k = 0
+        for i in range(models):
+            if member[i]:
+                out[d, k] = i
+                member[i] = False
+                k += 1

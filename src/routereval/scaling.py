@@ -95,19 +95,23 @@ def scale(plan: ScalingPlan, store: ResultStore, advance: Callable[[], None] = l
     ----------
     advance : called for each size of each curve that was missing.
     """
-    for spec, values_of in zip(plan.specs, _evaluators(plan), strict=True):
-        have = store.points(spec)
-        left = [m for m in plan.sizes if m not in have]
-        if not left:
-            continue
-        means_of, expected_of = values_of()
-        for start in range(0, len(left), BATCH):
-            points = []
-            for m in left[start : start + BATCH]:
-                points.append(CurvePoint(spec, m, means_of(pools_of(plan, m)), expected_of(m)))
-                advance()
-            store.put_points(points)
-    return [store.points(spec)[m] for spec in plan.specs for m in plan.sizes]
+    specs = plan.specs
+    have = [store.points(spec).keys() for spec in specs]
+    left = [m for m in plan.sizes if any(m not in stored for stored in have)]
+    # What makes a curve's values is made only where a value is missing: a router is fitted there.
+    evaluators = [make() if set(left) - stored else None for make, stored in zip(_evaluators(plan), have, strict=True)]
+    for start in range(0, len(left), BATCH):
+        points = []
+        for m in left[start : start + BATCH]:
+            pools = pools_of(plan, m)
+            for spec, stored, evaluator in zip(specs, have, evaluators, strict=True):
+                if evaluator is not None and m not in stored:
+                    means_of, expected_of = evaluator
+                    points.append(CurvePoint(spec, m, means_of(pools), expected_of(m)))
+                    advance()
+        store.put_points(points)
+    drawn = {spec.key: store.points(spec) for spec in specs}
+    return [drawn[spec.key][m] for spec in specs for m in plan.sizes]
 
 
 def missing(plan: ScalingPlan, store: ResultStore) -> int:
@@ -129,17 +133,15 @@ def _evaluators(plan: ScalingPlan) -> list[Callable[[], tuple[Means, Expected]]]
     """For each curve what makes its functions: mean scores of pools, and the expectation for a size."""
     scores = plan.data.scores if plan.scope == "all" else plan.data.scores.rows(plan.data.split.test)
     return [
-        lambda: _oracle(scores),
+        lambda: _oracle(scores, plan.sizes),
         lambda: _chance(scores),
         *(lambda r=r: _router(plan, r, scores) for r in plan.routers),
     ]
 
 
-def _oracle(scores: ScoreMatrix) -> tuple[Means, Expected]:
-    def expected(m: int) -> float | None:
-        return float(expected_oracle(scores, [m])[0]) if scores.complete else None
-
-    return lambda pools: oracle_means(scores, pools), expected
+def _oracle(scores: ScoreMatrix, sizes: Sequence[int]) -> tuple[Means, Expected]:
+    exact = dict(zip(sizes, expected_oracle(scores, sizes), strict=True)) if scores.complete else {}
+    return lambda pools: oracle_means(scores, pools), lambda m: float(exact[m]) if m in exact else None
 
 
 def _chance(scores: ScoreMatrix) -> tuple[Means, Expected]:

@@ -39,7 +39,8 @@ class Queries:
         if self.embeddings is not None:
             if self.embeddings.ndim != 2 or len(self.embeddings) != n or self.embeddings.shape[1] == 0:
                 raise DataError(f"embeddings have shape {self.embeddings.shape}; expected ({n}, d) for {n} prompts")
-            if not np.isfinite(self.embeddings).all():
+            # What is mapped from the store was checked when it was stored; to check it here would be to read it all.
+            if not isinstance(self.embeddings, np.memmap) and not np.isfinite(self.embeddings).all():
                 rows = np.flatnonzero(~np.isfinite(self.embeddings).all(axis=1))
                 raise DataError(f"{len(rows)} embeddings are not finite (first: prompt {self.ids[rows[0]]!r})")
             object.__setattr__(self, "embeddings", read_only(self.embeddings))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from routereval.data.scores import ScoreMatrix, unpack
+from routereval.kernels import draw_pools
 
 Index = NDArray[np.int64]
 
@@ -27,9 +28,9 @@ def short_grid(models: int) -> list[int]:
 
 def random_pools(models: int, m: int, draws: int, rng: np.random.Generator) -> Index:
     """``draws`` pools of m models, each drawn alike from all subsets, positions ascending, (draws, m)."""
-    if m == models:
-        return np.tile(np.arange(models), (draws, 1))
-    return np.sort([rng.choice(models, size=m, replace=False, shuffle=False) for _ in range(draws)], axis=1)
+    pools = np.empty((draws, m), dtype=np.int64)
+    draw_pools(models, rng, pools)
+    return pools
 
 
 def expected_oracle(scores: ScoreMatrix, sizes: Sequence[int]) -> NDArray[np.float64]:

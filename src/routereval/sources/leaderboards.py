@@ -111,7 +111,11 @@ class _Files:
     @property
     def beside(self) -> str:
         """What stands beside the scores, with what would show that it changed."""
-        stamps = [(str(where), where.path.stat().st_mtime_ns) for where in (self.prompts, self.embeddings) if where]
+        stamps = [
+            (str(where.path.resolve()), where.member, where.path.stat().st_mtime_ns)
+            for where in (self.prompts, self.embeddings)
+            if where
+        ]
         return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()
 
 
