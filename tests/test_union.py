@@ -37,13 +37,13 @@ def test_the_columnwise_routers_are_those_we_think() -> None:
 
 @pytest.mark.parametrize("protocol", ["paper", "strict"])
 @pytest.mark.parametrize("kind", ["binary", "graded", "holes"])
-@pytest.mark.parametrize("name", COLUMNWISE)
+@pytest.mark.parametrize("name", [*COLUMNWISE, "linear:recipe=minibatch"])
 def test_slicing_a_union_fit_gives_the_same_bits_as_fitting_each_scenario(
     name: str, kind: str, protocol: str, benchmarks: dict[str, rv.BenchmarkData]
 ) -> None:
     data = with_holes(benchmarks["binary"]) if kind == "holes" else benchmarks[kind]
     scenarios = [data.scenario(*pool) for pool in data.pools]
-    router = policies.PolicySpec(name).build()
+    router = policies.PolicySpec.parse(name).build()
     together = evaluate_many(router, scenarios, protocol=protocol, seed=3)
     for scenario, shared in zip(scenarios, together, strict=True):
         (alone,) = evaluate_many(router, [scenario], protocol=protocol, seed=3)
