@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import routereval as rv
 from routereval.data.benchmark import BenchmarkData
 from routereval.errors import ParameterError
-from routereval.report.curves import curve_rows
+from routereval.report.curves import curve_rows, curve_tables
 from routereval.scaling import ScalingPlan, missing, pools_of, scale
 from routereval.sources.synthetic import Synthetic, SyntheticSpec
 
@@ -90,6 +93,21 @@ def test_r_o_is_the_oracle_with_probability_p_else_chance(tmp_path: Path) -> Non
     for value in ("mu", "expected"):
         assert by["r_o:p=0.25"][value] == pytest.approx(0.25 * by["oracle"][value] + 0.75 * by["random"][value])
     assert by["oracle"]["mu_low"] < by["oracle"]["mu"] < by["oracle"]["mu_high"]
+
+
+def test_a_narrow_terminal_gets_more_tables_and_never_less_of_a_number(tmp_path: Path) -> None:
+    plan = ScalingPlan(world(), [2, 9], [rv.KNN(), rv.BestSingle()], "test", draws=5)
+    with rv.ResultStore(tmp_path / "r.sqlite") as store:
+        rows = curve_rows(scale(plan, store), [0.5])
+    for width, tables in ((160, 1), (80, 2), (40, 5)):
+        made = curve_tables(rows, "scaled", width)
+        assert len(made) == tables
+        console = Console(width=width, record=True, file=io.StringIO())
+        for table in made:
+            console.print(table)
+        text = console.export_text()
+        assert "…" not in text
+        assert len(re.findall(r"\d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", text)) == 10
 
 
 def test_a_plan_that_cannot_be_drawn_is_refused(tmp_path: Path) -> None:

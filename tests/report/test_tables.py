@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -154,19 +155,20 @@ def test_of_two_versions_of_a_router_the_newer_is_compared(runs: list[StoredRun]
     assert text_of(both).count("mine:Mine (earlier code)") == 2
 
 
-def test_a_narrow_terminal_loses_intervals_and_never_a_digit(runs: list[StoredRun]) -> None:
+def test_a_narrow_terminal_loses_columns_and_never_a_digit_or_an_interval(runs: list[StoredRun]) -> None:
     def shown(width: int) -> str:
         console = Console(width=width, record=True, file=io.StringIO())
         console.print(results_table(runs, width))
         return console.export_text()
 
-    wide, narrow, narrower = shown(160), shown(90), shown(60)
-    assert "…" not in wide + narrow + narrower
-    assert wide.count("[95 %]") == 4
-    assert narrow.count("[95 %]") == 2
-    assert narrower.count("[95 %]") == 0
-    assert "--json has them all" in " ".join(narrower.split())
-    assert "--json" not in wide
+    for width, metrics in ((160, 4), (80, 4), (66, 3), (52, 2), (38, 1)):
+        text = shown(width)
+        assert "…" not in text, width
+        assert text.count("[95 %]") == metrics, width
+        # Six cells of each metric, each with its number and its interval.
+        assert len(re.findall(r"\d\.\d{3}", text)) == 6 * metrics, width
+        assert len(re.findall(r"\[\d\.\d\d, \d\.\d\d\]", text)) == 6 * metrics, width
+        assert ("leaves out" in " ".join(text.split())) is (metrics < 4), width
 
 
 def test_few_test_prompts_are_said(runs: list[StoredRun]) -> None:

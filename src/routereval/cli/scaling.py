@@ -69,7 +69,7 @@ def scale(
     from routereval.encoders import embedded
     from routereval.errors import ParameterError
     from routereval.policies import PolicySpec
-    from routereval.report.curves import curve_rows, curve_table
+    from routereval.report.curves import curve_rows, curve_tables
     from routereval.report.terminal import console, progress
     from routereval.results import ResultStore
     from routereval.scaling import ScalingPlan, missing
@@ -100,6 +100,8 @@ def scale(
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
+    terminal = console()
     for name in dict.fromkeys(plan.data.benchmark for plan in plans):
-        console().print(curve_table(rows, name))
-    console().print("mean over the pools and the 95 % interval of that mean", style="dim")
+        for table in curve_tables(rows, name, terminal.width):
+            terminal.print(table)
+    terminal.print("mean over the pools and the 95 % interval of that mean", style="dim")

@@ -1,7 +1,8 @@
-"""Scaling curves as rows and as a table: a column per policy, a row per size."""
+"""Scaling curves as rows and as tables: a column per policy, a row per size."""
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich import box
+from rich.console import Console
 from rich.table import Table
 
 from routereval.policies import defaults_of
@@ -42,14 +44,24 @@ def curve_rows(points: Sequence[CurvePoint], shares: Iterable[float] = ()) -> li
     return rows
 
 
-def curve_table(rows: Sequence[dict[str, Any]], benchmark: str) -> Table:
-    """The curves of one benchmark: mean over the pools and its interval."""
+def curve_tables(rows: Sequence[dict[str, Any]], benchmark: str, width: int) -> list[Table]:
+    """The curves of one benchmark, mean over the pools and its interval, in as many tables as the width asks for."""
     of_benchmark = [row for row in rows if row["benchmark"] == benchmark]
     policies = list(dict.fromkeys(row["policy"] for row in of_benchmark))
-    cells = {(row["policy"], row["m"]): row for row in of_benchmark}
-    first = of_benchmark[0]
+    measuring = Console(width=10_000, file=io.StringIO())
+    for count in range(len(policies), 0, -1):
+        chunks = [policies[start : start + count] for start in range(0, len(policies), count)]
+        tables = [_table(of_benchmark, chunk) for chunk in chunks]
+        if all(measuring.measure(table).maximum <= width for table in tables):
+            break
+    return tables
+
+
+def _table(rows: Sequence[dict[str, Any]], policies: Sequence[str]) -> Table:
+    cells = {(row["policy"], row["m"]): row for row in rows}
+    first = rows[0]
     table = Table(
-        title=f"{benchmark}  ·  {first['scope']} prompts  ·  {first['draws']} random pools of each size",
+        title=f"{first['benchmark']}  ·  {first['scope']} prompts  ·  {first['draws']} random pools of each size",
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
@@ -58,7 +70,7 @@ def curve_table(rows: Sequence[dict[str, Any]], benchmark: str) -> Table:
     table.add_column("m", justify="right", no_wrap=True)
     for policy in policies:
         table.add_column(policy, justify="right", no_wrap=True)
-    for m in sorted({row["m"] for row in of_benchmark}):
+    for m in sorted({row["m"] for row in rows}):
         table.add_row(str(m), *(_cell(cells.get((policy, m))) for policy in policies))
     return table
 

@@ -6,6 +6,7 @@ import io
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -26,8 +27,36 @@ FEW = 30
 """Below this many test prompts a table says that there are few."""
 
 
-LEVELS = (SHOWN, ("mu", "V_B"), ("mu",), ())
-"""Which metrics keep their interval, from the widest table to the narrowest."""
+@dataclass(frozen=True)
+class Layout:
+    """How wide a table is laid out; every number shown has its interval, whatever the width.
+
+    Parameters
+    ----------
+    metrics : which are shown.
+    below : whether an interval stands below its number instead of beside it.
+    published : whether the published numbers stand beside ours.
+    """
+
+    metrics: tuple[str, ...] = SHOWN
+    below: bool = False
+    published: bool = True
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is left out."""
+        return self.metrics == SHOWN and self.published
+
+
+LAYOUTS = (
+    Layout(),
+    Layout(below=True),
+    Layout(below=True, published=False),
+    Layout(("mu", "V_B", "E_p"), below=True, published=False),
+    Layout(("mu", "V_B"), below=True, published=False),
+    Layout(("mu",), below=True, published=False),
+)
+"""From the widest table to the narrowest."""
 
 
 def results_table(runs: Sequence[StoredRun], width: int | None = None) -> RenderableType:
@@ -35,31 +64,32 @@ def results_table(runs: Sequence[StoredRun], width: int | None = None) -> Render
 
     Parameters
     ----------
-    width : columns there are; where the tables need more, intervals are left out, and that is said. None: no limit.
+    width : columns there are; where the tables need more, intervals stand below their numbers, then columns are left
+        out, and that is said. None: no limit.
     """
     if not runs:
         return Text("no runs are stored yet")
     groups = groups_of(runs)
     tables = [list(block) for _, block in groupby(groups, key=lambda g: g.table)]
-    level = _level(tables, width)
+    layout = _layout(tables, width)
     versions = Counter((g[0].benchmark, g[0].protocol, g[0].encoder) for g in tables)
     blocks: list[RenderableType] = []
     for table in tables:
         first = table[0]
         several = versions[first.benchmark, first.protocol, first.encoder] > 1
-        blocks += [_table(table, level, name_data=several), ""]
-    return Stack(*blocks, *_footnotes(groups, runs, level))
+        blocks += [_table(table, layout, name_data=several), ""]
+    return Stack(*blocks, *_footnotes(groups, runs, layout))
 
 
-def _level(tables: Sequence[list[Group]], width: int | None) -> int:
-    """The first level at which every table fits, else the last."""
+def _layout(tables: Sequence[list[Group]], width: int | None) -> Layout:
+    """The first layout in which every table fits, else the narrowest."""
     if width is None:
-        return 0
+        return LAYOUTS[0]
     measuring = Console(width=10_000, file=io.StringIO())
-    for level in range(len(LEVELS)):
-        if all(measuring.measure(_table(table, level)).maximum <= width for table in tables):
-            return level
-    return len(LEVELS) - 1
+    for layout in LAYOUTS:
+        if all(measuring.measure(_table(table, layout)).maximum <= width for table in tables):
+            return layout
+    return LAYOUTS[-1]
 
 
 def listing_table(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -103,21 +133,20 @@ def _value(value: Any) -> RenderableType:
     return Text(str(value))
 
 
-def _table(groups: list[Group], level: int, *, name_data: bool = False) -> Table:
+def _table(groups: list[Group], layout: Layout, *, name_data: bool = False) -> Table:
     table = Table(title=_title(groups, name_data), title_justify="left", title_style="bold", pad_edge=False)
     table.box = box.SIMPLE_HEAD
-    published = any(g.published for g in groups)
+    published = layout.published and any(g.published for g in groups)
     table.add_column("m", justify="right", no_wrap=True)
     table.add_column("router", no_wrap=True)
-    shown = [name for name in SHOWN if name != "V_R" or any(g.values.get(name, math.nan) > 0 for g in groups)]
+    shown = [name for name in layout.metrics if name != "V_R" or any(g.values.get(name, math.nan) > 0 for g in groups)]
     for name in shown:
-        spread = " [95 %]" if name in LEVELS[level] else ""
-        table.add_column(f"{METRICS[name].symbol}{spread}", justify="right", no_wrap=True)
+        table.add_column(f"{METRICS[name].symbol}{_gap(layout)}[95 %]", justify="right", no_wrap=True)
     if published:
         table.add_column("published\nmu / V_R / V_B / E_p", justify="right", no_wrap=True)
     for m, of_size in groupby(groups, key=lambda g: g.m):
         for i, g in enumerate(of_size):
-            cells = _cells(g, shown, LEVELS[level], published)
+            cells = _cells(g, shown, layout, published)
             table.add_row(str(m) if i == 0 else "", *cells, style="dim" if g.is_reference else None)
         table.add_section()
     return table
@@ -137,7 +166,7 @@ def _title(groups: list[Group], name_data: bool) -> str:
     return "  ·  ".join(parts)
 
 
-def _cells(g: Group, shown: Sequence[str], with_interval: Sequence[str], published: bool) -> list[RenderableType]:
+def _cells(g: Group, shown: Sequence[str], layout: Layout, published: bool) -> list[RenderableType]:
     mark = Text(" *", style="bold green") if g.best else Text("")
     only = Text("" if g.whole else f" ({', '.join(g.strategies)} only)", style="yellow")
     old = Text(" (earlier code)" if g.superseded else "", style="yellow")
@@ -145,37 +174,43 @@ def _cells(g: Group, shown: Sequence[str], with_interval: Sequence[str], publish
     if g.errors:
         failed = Text(f"{len(g.errors)} of {g.runs} failed", style="bold red")
         return [name, failed, *[""] * (len(shown) - 1), *([""] if published else [])]
-    cells: list[RenderableType] = [name, *(Text(_number(g, metric, metric in with_interval)) for metric in shown)]
+    cells: list[RenderableType] = [name, *(Text(_number(g, metric, layout)) for metric in shown)]
     if published:
         row = g.published
         cells.append("" if row is None else f"{row.mu:.2f} / {row.V_R:.2f} / {row.V_B:.2f} / {row.E_p:.2f}")
     return cells
 
 
-def _number(g: Group, metric: str, with_interval: bool) -> str:
+def _number(g: Group, metric: str, layout: Layout) -> str:
     value = g.values[metric]
     if math.isnan(value):
         return "-"
     low, high = g.intervals[metric]
-    return f"{value:.3f} [{low:.2f}, {high:.2f}]" if with_interval and not math.isnan(low) else f"{value:.3f}"
+    return f"{value:.3f}" if math.isnan(low) else f"{value:.3f}{_gap(layout)}[{low:.2f}, {high:.2f}]"
 
 
-def _footnotes(groups: Sequence[Group], runs: Sequence[StoredRun], level: int) -> list[Text]:
+def _gap(layout: Layout) -> str:
+    return "\n" if layout.below else " "
+
+
+def _footnotes(groups: Sequence[Group], runs: Sequence[StoredRun], layout: Layout) -> list[Text]:
     marks = ["* best router of its pool size"] if any(g.best for g in groups) else []
     if any(g.is_reference for g in groups):
         marks.append("dim rows are references, which read the answers")
     notes = ["; ".join(marks)] if marks else []
     notes += [f"{name}: {protocols.protocol(name).about}" for name in sorted({g.protocol for g in groups})]
     notes += _about_means(groups)
-    notes.append("brackets are 95 % bootstrap intervals" if LEVELS[level] else "")
-    if level:
-        notes[-1] += (
-            f"{'; ' if notes[-1] else ''}some are left out of a terminal as narrow as this; --json has them all"
-        )
+    notes.append("brackets are 95 % bootstrap intervals")
+    if not layout.whole:
+        left_out = [METRICS[name].symbol for name in SHOWN if name not in layout.metrics]
+        if not layout.published and any(g.published for g in groups):
+            left_out.append("published numbers")
+        if left_out:
+            notes.append(f"a terminal as narrow as this leaves out {', '.join(left_out)}; widen it, or see --json")
     few = sorted({f"{g.benchmark} has {g.prompts}" for g in groups if 0 < g.prompts < FEW})
     if few:
         notes.append(f"few test prompts, so differences mean little: {', '.join(few)}")
-    if any(g.published for g in groups):
+    if layout.published and any(g.published for g in groups):
         notes.append(_about_published(groups, runs))
     common = set.intersection(*(set(run.notes) for run in runs)) if runs else set()
     notes += sorted(common)
