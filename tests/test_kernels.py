@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from routereval.kernels import BETA1, BETA2, EPSILON, adam_schedule, adam_step, logits, train_linear, train_mlp
+from routereval.kernels.training import BETA1, BETA2, EPSILON, adam_schedule, adam_step, logits, train_linear, train_mlp
 
 Floats = NDArray[np.float64]
 N, D, M, H = 12, 5, 4, 6

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routereval.data.scores import ScoreMatrix
-from routereval.kernels import best_sums, greedy_union, pool_choices, union_counts, window_union_counts
+from routereval.kernels.pools import best_sums, greedy_union, pool_choices, union_counts, window_union_counts
 
 Index = NDArray[np.int64]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from routereval.data.scores import ScoreMatrix, unpack
-from routereval.kernels import draw_pools
+from routereval.kernels.pools import draw_pools
 
 Index = NDArray[np.int64]
 

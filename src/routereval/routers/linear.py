@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
-from routereval.kernels import adam_schedule, logits, train_linear
+from routereval.kernels.training import adam_schedule, logits, train_linear
 from routereval.routers.contract import ColumnwiseRouter, Ties
 from routereval.routers.training import (
     Adam,

@@ -10,7 +10,7 @@ import numpy as np
 from routereval.data.prediction import Prediction, softmax
 from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
-from routereval.kernels import adam_schedule, train_mlp
+from routereval.kernels.training import adam_schedule, train_mlp
 from routereval.routers.contract import Ties
 from routereval.routers.training import (
     Adam,

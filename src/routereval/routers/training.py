@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routereval.errors import ParameterError
-from routereval.kernels import adam_schedule, adam_step
+from routereval.kernels.training import adam_schedule, adam_step
 from routereval.seeding import generator
 
 Recipe = Literal["published", "minibatch"]
@@ -25,7 +25,7 @@ class Schedule:
     Parameters
     ----------
     batches : the samples of each step.
-    size, root : of :func:`~routereval.kernels.adam_schedule`, one per step.
+    size, root : of :func:`~routereval.kernels.training.adam_schedule`, one per step.
     """
 
     batches: list[NDArray[np.int64]]
