@@ -7,8 +7,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from routereval.data.scaling import expected_oracle, published_grid, random_pools, short_grid
+from routereval.data.scaling import expected_oracle, grid_named, published_grid, random_pools, short_grid
 from routereval.data.scores import ScoreMatrix
+from routereval.errors import ParameterError
 
 
 def matrix(dense: np.ndarray) -> ScoreMatrix:
@@ -58,4 +59,9 @@ def test_the_published_grid_is_that_of_the_figures() -> None:
     assert [m for m in grid if 496 <= m <= 515] == [496, 498, 500, 505, 510, 515]
     assert grid[-3:] == [4960, 4980, 5000]
     assert published_grid(1823, step=10)[-1] == 1820
+    assert grid_named("published", 1823, "mmlu_pro") == published_grid(1823, step=10)
+    assert grid_named("published", 1823, "arc") == published_grid(1823)
+    with pytest.raises(ParameterError, match="unknown grid 'long'; expected short or published"):
+        grid_named("long", 10, "arc")
+    assert grid_named("short", 78, "arc") == short_grid(78)
     assert short_grid(78) == [2, 3, 5, 10, 20, 50, 78]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +22,9 @@ from routereval.cli.shared import (
     datasets_of,
     tell,
 )
+
+if TYPE_CHECKING:
+    from routereval.data.benchmark import BenchmarkData
 
 
 @app.command(
@@ -84,20 +88,27 @@ def build(
             made = built(raw, plan, protocol=protocol.value)
             made = made if encoder == "auto" else embedded(made, encoder)
             store.write_folder(out / made.benchmark, made)
-            rows.append(
-                {
-                    "benchmark": made.benchmark,
-                    "folder": str(out / made.benchmark),
-                    "models": made.scores.shape[1],
-                    "split": {part: len(getattr(made.split, part)) for part in ("train", "val", "test")},
-                    "scenarios": list(made.scenario_ids),
-                    "notes": list(made.missing),
-                }
-            )
+            rows.append(_row(made, out / made.benchmark))
             advance()
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
+    _print(rows)
+    tell(f"run them: routereval run '{rows[0]['benchmark']}/*/*' --data {out}")
+
+
+def _row(made: BenchmarkData, folder: Path) -> dict[str, Any]:
+    return {
+        "benchmark": made.benchmark,
+        "folder": str(folder),
+        "models": made.scores.shape[1],
+        "split": {part: len(getattr(made.split, part)) for part in ("train", "val", "test")},
+        "scenarios": list(made.scenario_ids),
+        "notes": list(made.missing),
+    }
+
+
+def _print(rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         split = " / ".join(map(str, row["split"].values()))
         typer.echo(
@@ -106,4 +117,3 @@ def build(
         )
         for note in row["notes"]:
             typer.echo(f"  {note}")
-    tell(f"run them: routereval run '{rows[0]['benchmark']}/*/*' --data {out}")

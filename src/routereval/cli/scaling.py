@@ -65,9 +65,8 @@ def scale(
     as_json: JsonOption = False,
 ) -> None:
     """Draw random pools of every size: how oracle, chance and routers grow with the number of candidates."""
-    from routereval.data.scaling import published_grid, short_grid
+    from routereval.data.scaling import grid_named
     from routereval.encoders import embedded
-    from routereval.errors import ParameterError
     from routereval.policies import PolicySpec
     from routereval.report.curves import curve_rows, curve_tables
     from routereval.report.terminal import console, progress
@@ -75,16 +74,12 @@ def scale(
     from routereval.scaling import ScalingPlan, missing
     from routereval.scaling import scale as draw
 
-    if grid not in ("short", "published"):
-        raise ParameterError(f"--grid is {grid!r}; expected short or published")
     routers = [PolicySpec.parse(text).build() for text in router or ()]
     datasets = datasets_of(data, encoder, columns, embeddings, protocol.value)
     plans = []
     for name in benchmarks_named(benchmarks, datasets):
         of_name = datasets.unpooled(name)
-        models = of_name.scores.shape[1]
-        published = published_grid(models, 10 if of_name.benchmark == "mmlu_pro" else 20)
-        sizes = sorted(set(size)) if size else published if grid == "published" else short_grid(models)
+        sizes = sorted(set(size)) if size else grid_named(grid, of_name.scores.shape[1], of_name.benchmark)
         ready = embedded(of_name, encoder) if routers else of_name
         scope = on or ("test" if routers else "all")
         plans.append(ScalingPlan(ready, sizes, routers, scope, protocol.value, draws, seed))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from routereval.data.scores import ScoreMatrix, unpack
+from routereval.errors import ParameterError
 from routereval.kernels.pools import draw_pools
 
 Index = NDArray[np.int64]
@@ -24,6 +25,20 @@ def short_grid(models: int) -> list[int]:
     """1, 2 and 5 times each power of ten, from 2 on, 3 besides, and all models."""
     sizes = [2, 3] + [k * 10**power for power in range(6) for k in (1, 2, 5)]
     return sorted({m for m in sizes if 2 <= m <= models} | {models})
+
+
+def grid_named(name: str, models: int, benchmark: str) -> list[int]:
+    """The ``short`` or the ``published`` grid; the latter has a finer end for MMLU-PRO.
+
+    Raises
+    ------
+    ParameterError : no such grid.
+    """
+    if name == "published":
+        return published_grid(models, step=10 if benchmark == "mmlu_pro" else 20)
+    if name == "short":
+        return short_grid(models)
+    raise ParameterError(f"unknown grid {name!r}; expected short or published")
 
 
 def random_pools(models: int, m: int, draws: int, rng: np.random.Generator) -> Index:
