@@ -54,6 +54,10 @@ def data(kind: str = "binary with holes", **changes) -> rv.BenchmarkData:
         synthetic=True,
         reference_model="big",
         reference_score=0.1 + 0.2,
+        planes={
+            "cost_usd": np.array([[1, 2, NAN]] * 4, dtype=np.float32),
+            "exact/match, strict": np.arange(12, dtype=np.float32).reshape(4, 3),
+        },
     )
     return dataclasses.replace(full, **changes)
 
@@ -66,6 +70,7 @@ def arrays_of(one: rv.BenchmarkData) -> dict[str, np.ndarray | None]:
         "embeddings": one.queries.embeddings,
         **{part: getattr(one.split, part) for part in ("train", "val", "test")},
         **{f"labels {key}": labels for key, labels in one.train_labels.items()},
+        **{f"plane {name}": plane for name, plane in one.planes.items()},
     }
 
 
@@ -79,7 +84,7 @@ def assert_equal(found: rv.BenchmarkData, expected: rv.BenchmarkData) -> None:
             assert again.dtype == values.dtype, name
             np.testing.assert_array_equal(again, values, err_msg=name)
     names = [f.name for f in dataclasses.fields(rv.BenchmarkData)]
-    for name in set(names) - {"scores", "queries", "split", "train_labels", "store_dir"}:
+    for name in set(names) - {"scores", "queries", "split", "train_labels", "planes", "store_dir"}:
         assert getattr(found, name) == getattr(expected, name), name
     assert (found.scores.prompt_ids, found.scores.model_ids) == (expected.scores.prompt_ids, expected.scores.model_ids)
     texts = [None if one.queries.texts is None else list(one.queries.texts) for one in (found, expected)]
@@ -108,12 +113,29 @@ def test_what_may_be_absent_may_be_absent() -> None:
         queries=rv.Queries(PROMPTS),
         pools={},
         train_labels={},
+        planes={},
         subsets=None,
         missing=(),
         reference_model=None,
         reference_score=None,
     )
     assert_equal(store.save(bare), bare)
+
+
+def test_a_plane_has_a_cell_per_prompt_and_model_and_survives_a_change_of_the_rest() -> None:
+    with pytest.raises(DataError, match=r"plane 'cost_usd' has shape \(3, 4\), the scores \(4, 3\)"):
+        data(planes={"cost_usd": np.zeros((3, 4), dtype=np.float32)})
+    saved = store.save(dataclasses.replace(store.save(data()), pools={}, data_hash="e" * 64, store_dir=None))
+    np.testing.assert_array_equal(saved.planes["cost_usd"], [[1, 2, NAN]] * 4)
+
+
+def test_a_folder_written_before_there_were_planes_has_none() -> None:
+    folder = store.save(data(planes={})).store_dir
+    assert folder is not None
+    meta = json.loads((folder / "meta.json").read_text())
+    del meta["planes"]
+    (folder / "meta.json").write_text(json.dumps(meta))
+    assert store.open_folder(folder).planes == {}
 
 
 def test_a_scenario_of_stored_data_is_that_of_the_data() -> None:
@@ -127,7 +149,7 @@ def test_a_scenario_of_stored_data_is_that_of_the_data() -> None:
 
 def test_stored_arrays_are_memory_mapped_and_cannot_be_written_to() -> None:
     saved = store.save(data())
-    for values in (saved.scores.bits, saved.scores.observed, saved.queries.embeddings):
+    for values in (saved.scores.bits, saved.scores.observed, saved.queries.embeddings, saved.planes["cost_usd"]):
         assert isinstance(values, np.memmap)
         with pytest.raises(ValueError, match="read-only"):
             values[0] = 0
@@ -139,6 +161,7 @@ def test_data_lie_in_a_folder_named_by_their_hash(home: Path) -> None:
     assert {path.name for path in saved.store_dir.iterdir()} == {
         *("meta.json", "bits.npy", "observed.npy", "embeddings.npy", "texts.npy", "text_offsets.npy"),
         *("split_train.npy", "split_val.npy", "split_test.npy", "labels_all_strong_2.npy"),
+        *("plane_0.npy", "plane_1.npy"),
     }
 
 
@@ -274,7 +297,7 @@ def test_a_damaged_meta_json_is_reported_and_what_to_do(text: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["bits", "observed", "split_test", "text_offsets", "embeddings", "texts", "labels_all_strong_2"]
+    "name", ["bits", "observed", "split_test", "text_offsets", "embeddings", "texts", "labels_all_strong_2", "plane_1"]
 )
 def test_an_array_that_is_gone_is_named(name: str) -> None:
     folder = store.save(data()).store_dir

@@ -196,6 +196,7 @@ def _read(folder: Path) -> BenchmarkData:
         reference_model=meta["reference_model"],
         reference_score=meta["reference_score"],
         encoder=meta.get("encoder", "shipped"),
+        planes={name: need(f"plane_{i}") for i, name in enumerate(meta.get("planes", ()))},
         store_dir=folder,
     )
 
@@ -221,6 +222,8 @@ def _write(folder: Path, data: BenchmarkData) -> None:
         arrays["texts"], arrays["text_offsets"] = Texts.encode(data.queries.texts).arrays
     for (strategy, m), labels in data.train_labels.items():
         arrays[f"labels_{strategy}_{m}"] = labels
+    # By number: a metric may have any name, a file may not.
+    arrays |= {f"plane_{i}": plane for i, plane in enumerate(data.planes.values())}
     for name, values in arrays.items():
         if values is not None:
             np.save(folder / f"{name}.npy", values, allow_pickle=False)
@@ -244,6 +247,7 @@ def _write(folder: Path, data: BenchmarkData) -> None:
         "reference_model": data.reference_model,
         "reference_score": data.reference_score,
         "encoder": data.encoder,
+        "planes": list(data.planes),
     }
     (folder / "meta.json").write_text(json.dumps(meta))
 
