@@ -14,9 +14,9 @@ from routereval.errors import DataError, MissingDataError
 EMBEDDINGS = np.arange(6, dtype=np.float32).reshape(3, 2)
 
 
-def test_queries_carry_ids_embeddings_and_texts_and_nothing_else() -> None:
+def test_queries_carry_ids_embeddings_texts_and_subsets_and_nothing_else() -> None:
     # Test scores must not reach a router: there is no field that could hold them.
-    assert [field.name for field in dataclasses.fields(rv.Queries)] == ["ids", "embeddings", "texts"]
+    assert [field.name for field in dataclasses.fields(rv.Queries)] == ["ids", "embeddings", "texts", "subsets"]
 
 
 def test_taking_keeps_ids_embeddings_and_texts_together_in_the_order_asked_for() -> None:

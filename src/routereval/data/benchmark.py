@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from routereval.data.queries import Queries
 from routereval.data.scenario import CandidatePool, Partition, Scenario
-from routereval.data.scores import ScoreMatrix
+from routereval.data.scores import ScoreMatrix, read_only
 from routereval.data.split import Split
 from routereval.errors import DataError, MissingDataError
 
@@ -42,6 +42,8 @@ class BenchmarkData:
     pools_saw_test : whether test prompts had a say in picking the pools.
     reference_model, reference_score : the fixed strong model, where there is one.
     encoder : which embeddings the queries carry; ``shipped`` are those that came with the data.
+    planes : more that is known of each cell, by name: (N, M) float32, nan where unknown. Costs, tokens and times are
+        ``cost_usd``, ``input_tokens``, ``output_tokens``, ``latency_seconds``; other names are further metrics.
     store_dir : the folder it is memory-mapped from, once it is in the store.
     """
 
@@ -60,6 +62,7 @@ class BenchmarkData:
     reference_model: str | None = None
     reference_score: float | None = None
     encoder: str = "shipped"
+    planes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     store_dir: Path | None = None
 
     def __post_init__(self) -> None:
@@ -67,6 +70,13 @@ class BenchmarkData:
             raise DataError(f"{self.benchmark!r} cannot name a benchmark: a name is needed, without '/'")
         if self.queries.ids != self.scores.prompt_ids:
             raise DataError(f"{self.source}: queries and scores are not the same prompts")
+        for name, plane in self.planes.items():
+            if plane.shape != self.scores.shape:
+                raise DataError(
+                    f"{self.source}: plane {name!r} has shape {plane.shape}, the scores {self.scores.shape} "
+                    "(prompts x models)"
+                )
+        object.__setattr__(self, "planes", {name: read_only(plane) for name, plane in self.planes.items()})
 
     def __repr__(self) -> str:
         return f"BenchmarkData({self.benchmark}: {self.scores!r}, {self.split!r}, {len(self.pools)} pools)"
@@ -143,5 +153,9 @@ class BenchmarkData:
         for name in ("train", "val", "test"):
             index = getattr(self.split, name)
             if len(index):
-                cut[name] = (self.queries.take(index), self.scores.rows(index))
+                queries = replace(self.queries.take(index), subsets=self._subsets_at(index))
+                cut[name] = (queries, self.scores.rows(index))
         return cut
+
+    def _subsets_at(self, index: NDArray[np.intp]) -> tuple[str, ...] | None:
+        return None if self.subsets is None else tuple(self.subsets[i] for i in index)

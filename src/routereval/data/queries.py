@@ -1,4 +1,4 @@
-"""What a router may see of a prompt: its id, its text, its embedding. No scores, by type."""
+"""What a router may see of a prompt: its id, its text, its embedding, its subset. No scores, by type."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Queries:
     ids : n names, each once.
     embeddings : (n, d) float32, finite; None where there are none.
     texts : n strings; None where there are none.
+    subsets : n names, the part of the benchmark each prompt belongs to; None where there are no parts.
 
     Raises
     ------
@@ -31,6 +32,7 @@ class Queries:
     ids: tuple[str, ...]
     embeddings: NDArray[np.float32] | None = None
     texts: Sequence[str] | None = None
+    subsets: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -46,6 +48,8 @@ class Queries:
             object.__setattr__(self, "embeddings", read_only(self.embeddings))
         if self.texts is not None and len(self.texts) != n:
             raise DataError(f"{len(self.texts)} texts for {n} prompts")
+        if self.subsets is not None and len(self.subsets) != n:
+            raise DataError(f"{len(self.subsets)} subsets for {n} prompts")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -60,6 +64,7 @@ class Queries:
             tuple(self.ids[i] for i in index),
             None if self.embeddings is None else np.ascontiguousarray(self.embeddings[index]),
             None if self.texts is None else take_texts(self.texts, index),
+            None if self.subsets is None else tuple(self.subsets[i] for i in index),
         )
 
     def require_embeddings(self) -> NDArray[np.float32]:

@@ -102,6 +102,23 @@ def logits(x: Floats, w: Floats, out: Floats) -> None:
 
 
 @compiled
+def weighted_sums(weights: Floats, rows: Floats, out: Floats) -> None:
+    """``weights @ rows`` into ``out`` (m, d), each row of it summed the same way whatever m is.
+
+    Parameters
+    ----------
+    weights : (m, n).
+    rows : (n, d).
+    """
+    for j in range(out.shape[0]):
+        out[j] = _ZERO
+        for i in range(rows.shape[0]):
+            weight = weights[j, i]
+            for k in range(out.shape[1]):
+                out[j, k] += weight * rows[i, k]
+
+
+@compiled
 def train_mlp(
     x: Floats, y: Floats, order: Ints, size: Floats, root: Floats, w1: Floats, w2: Floats, w3: Floats
 ) -> None:

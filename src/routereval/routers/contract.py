@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,13 @@ class Router(Protocol):
 
     Hyper-parameters are dataclass fields, what was learned ends in ``_``, the constructor only stores. A field ``seed``
     is set to the run's seed, a field ``ties`` to the protocol's rule.
+
+    What was learned is made of arrays, strings, numbers, None, tuples, lists and dictionaries of these, scikit-learn
+    estimators and other routers: then a fitted router can be saved (``routers.saving``).
+
+    A router may also have, as class variables, ``search_space`` (values to try by parameter, best guesses first; what
+    ``--tune`` searches) and ``needs_embeddings = False``; and after ``fit`` an attribute ``notes_``, sentences that
+    a reader of its numbers should know, which a run keeps.
     """
 
     columnwise: ClassVar[bool]
@@ -44,6 +51,8 @@ class ColumnwiseRouter(ABC):
     columnwise: ClassVar[bool] = True
     paper_entropy_floor: ClassVar[float] = 0.0
     """Under ``paper``, terms of E_p with a probability up to this are dropped, as this router's published code does."""
+    search_space: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    """Values that tuning tries, by parameter."""
 
     @abstractmethod
     def fit(self, train: Partition, val: Partition | None = None) -> Self:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
-from routereval.kernels.training import adam_schedule, logits, train_linear
+from routereval.kernels.training import adam_schedule, train_linear
 from routereval.routers.contract import ColumnwiseRouter, Ties
+from routereval.routers.products import columns_product, model_sums
 from routereval.routers.training import (
     Adam,
     Floats,
@@ -30,10 +31,6 @@ from routereval.seeding import generator
 
 _THREAD_BLOCK = 16
 """Columns trained together by one thread: their weights and moments stay in its cache."""
-_MATRIX_BLOCK = 32
-"""Columns multiplied together by the mini-batch recipe: always as many, so that no column's sums depend on the rest."""
-_QUERY_BLOCK = 128
-"""Queries predicted together by one thread."""
 
 
 @dataclass
@@ -81,12 +78,7 @@ class Linear(ColumnwiseRouter):
 
     def predict_scores(self, queries: Queries) -> NDArray[np.float64]:
         """Logits (n, m)."""
-        x = with_ones(queries.require_embeddings())
-        out = np.empty((len(x), len(self.weights_)), dtype=np.float32)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            blocks = [slice(start, start + _QUERY_BLOCK) for start in range(0, len(x), _QUERY_BLOCK)]
-            list(pool.map(lambda block: logits(x[block], self.weights_, out[block]), blocks))
-        return out.astype(np.float64)
+        return columns_product(with_ones(queries.require_embeddings()), self.weights_).astype(np.float64)
 
     def _published(self, x: Floats, train: Partition) -> Floats:
         bound = 1 / np.sqrt(x.shape[1] - 1)
@@ -109,17 +101,14 @@ class Linear(ColumnwiseRouter):
 
     def _minibatch(self, x: Floats, train: Partition) -> Floats:
         n, m = train.scores.shape
-        blocks = -(-m // _MATRIX_BLOCK)
-        shape = (blocks, _MATRIX_BLOCK, x.shape[1])
-        targets = np.zeros((blocks * _MATRIX_BLOCK, n), dtype=np.float32)
-        targets[:m] = train.targets_by_model
-        weights = np.zeros((blocks * _MATRIX_BLOCK, x.shape[1]), dtype=np.float32)
-        weights[:m, -1] = log_odds(train.target_means, n)
+        targets = train.targets_by_model.astype(np.float32)
+        weights = np.zeros((m, x.shape[1]), dtype=np.float32)
+        weights[:, -1] = log_odds(train.target_means, n)
         batch = int(np.clip(n // 10, 32, 512))
         schedule = minibatches(n, self.steps, batch, self.learning_rate or 0.05, "linear", self.seed)
         adam = Adam([weights])
         for index, size, root in zip(schedule.batches, schedule.size, schedule.root, strict=True):
             rows = x[index]
-            slope = slopes((weights.reshape(shape) @ rows.T).reshape(-1, len(index)), targets[:, index], batch)
-            adam.step([slope.reshape(blocks, _MATRIX_BLOCK, -1) @ rows], size, root)
-        return weights[:m]
+            slope = slopes(columns_product(rows, weights).T, targets[:, index], batch)
+            adam.step([model_sums(slope, rows)], size, root)
+        return weights
