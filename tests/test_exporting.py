@@ -64,6 +64,36 @@ def test_parquet_comes_back_as_a_table(tmp_path: Path) -> None:
     assert [(pool["strategy"], pool["m"]) for pool in pools] == list(data.pools)
 
 
+def with_planes(data: rv.BenchmarkData) -> rv.BenchmarkData:
+    costs = np.random.default_rng(0).random(data.scores.shape).astype(np.float32)
+    costs[3, 1] = np.nan
+    return replace(data, planes={"cost_usd": costs, "exact/match": np.asfortranarray(1 - costs)}, store_dir=None)
+
+
+def test_planes_go_along_as_a_parquet_file_each_and_not_into_published_pickles(tmp_path: Path) -> None:
+    data = with_planes(rv.load_benchmark("demo_math"))
+    folder = export(data, "parquet", tmp_path)
+    for name, plane in (("cost_usd", "cost_usd"), ("exact_match", "exact/match")):
+        table = pl.read_parquet(folder / f"plane_{name}.parquet")
+        assert table["prompt_id"].to_list() == list(data.queries.ids)
+        np.testing.assert_array_equal(table.select(data.scores.model_ids).to_numpy(), data.planes[plane])
+    assert json.loads((folder / "pools.json").read_text())["planes"] == {
+        "cost_usd": "cost_usd",
+        "exact_match": "exact/match",
+    }
+    export(data, "official", tmp_path)
+    assert official.load("demo_math", tmp_path).planes == {}
+
+
+def test_planes_are_columns_of_a_dataset_folder_and_named_in_its_card(tmp_path: Path) -> None:
+    data = with_planes(rv.load_benchmark("demo_math"))
+    folder = export(data, "hf", tmp_path)
+    assert "- `plane_cost_usd`: cost_usd of each model on the prompt" in (folder / "README.md").read_text()
+    rows = pl.read_parquet(folder / "data" / "test.parquet")
+    for column, plane in (("plane_cost_usd", "cost_usd"), ("plane_exact_match", "exact/match")):
+        np.testing.assert_array_equal(np.stack(rows[column].to_list()), data.planes[plane][data.split.test])
+
+
 def test_a_dataset_folder_has_a_split_per_file_and_a_card(tmp_path: Path) -> None:
     data = rv.load_benchmark("demo_chat")
     folder = export(data, "hf", tmp_path)

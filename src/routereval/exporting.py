@@ -32,7 +32,9 @@ def export(data: BenchmarkData, format_: str, out: Path) -> Path:
     Parameters
     ----------
     format_ : ``official`` (one ``{benchmark}_router_dataset.pkl``, as published), ``parquet`` (a folder with
-        ``scores.parquet``, ``embeddings.npy``, ``pools.json``) or ``hf`` (a dataset folder with a card).
+        ``scores.parquet``, ``embeddings.npy``, ``pools.json`` and a ``plane_NAME.parquet`` for each plane, prompts x
+        models as the scores) or ``hf`` (a dataset folder with a card; a plane is a column as the scores are). The
+        published format has no place for planes: costs, tokens and times are left out there.
 
     Raises
     ------
@@ -61,7 +63,7 @@ def export(data: BenchmarkData, format_: str, out: Path) -> Path:
 
 
 def official_contents(data: BenchmarkData) -> dict[str, Any]:
-    """The dictionary of a published router dataset.
+    """The dictionary of a published router dataset; planes are left out, because the format has no place for them.
 
     Raises
     ------
@@ -109,8 +111,10 @@ def _parquet(data: BenchmarkData, target: Path) -> None:
     import polars as pl
 
     target.mkdir()
-    scores = pl.DataFrame(data.scores.dense(), schema=list(data.scores.model_ids), orient="row", nan_to_null=True)
-    _about_prompts(data).hstack(scores).write_parquet(target / "scores.parquet")
+    files = {"scores": data.scores.dense(), **{f"plane_{name}": data.planes[plane] for name, plane in _names(data)}}
+    for name, values in files.items():
+        cells = pl.DataFrame(np.asarray(values), schema=list(data.scores.model_ids), orient="row", nan_to_null=True)
+        _about_prompts(data).hstack(cells).write_parquet(target / f"{name}.parquet")
     if data.queries.embeddings is not None:
         np.save(target / "embeddings.npy", np.asarray(data.queries.embeddings))
     _write_pools(data, target)
@@ -121,8 +125,10 @@ def _hugging_face(data: BenchmarkData, target: Path) -> None:
 
     (target / "data").mkdir(parents=True)
     rows = _about_prompts(data).drop("split")
-    dense = data.scores.dense()
-    rows = rows.with_columns(pl.Series("scores", dense, dtype=pl.Array(pl.Float32, dense.shape[1])).arr.to_list())
+    cells = {"scores": data.scores.dense(), **{f"plane_{name}": data.planes[plane] for name, plane in _names(data)}}
+    kind = pl.Array(pl.Float32, data.scores.shape[1])
+    for column, values in cells.items():
+        rows = rows.with_columns(pl.Series(column, np.ascontiguousarray(values), dtype=kind).arr.to_list())
     if data.queries.embeddings is not None:
         vectors = np.asarray(data.queries.embeddings)
         embedding = pl.Series("embedding", vectors, dtype=pl.Array(pl.Float32, vectors.shape[1])).arr.to_list()
@@ -132,6 +138,15 @@ def _hugging_face(data: BenchmarkData, target: Path) -> None:
         rows[np.asarray(getattr(data.split, part))].write_parquet(target / "data" / f"{name}.parquet")
     _write_pools(data, target)
     (target / "README.md").write_text(_card(data, names), encoding="utf-8")
+
+
+def _names(data: BenchmarkData) -> list[tuple[str, str]]:
+    """Each plane's name as part of a file's or a column's, and the name itself."""
+    named: dict[str, str] = {}
+    for plane in data.planes:
+        name = re.sub(r"[^\w.-]+", "_", plane, flags=re.ASCII)
+        named[f"{name}_{len(named)}" if name in named else name] = plane
+    return list(named.items())
 
 
 def _about_prompts(data: BenchmarkData) -> pl.DataFrame:
@@ -155,6 +170,7 @@ def _write_pools(data: BenchmarkData, target: Path) -> None:
         "benchmark": data.benchmark,
         "models": list(data.scores.model_ids),
         "pools": pools,
+        "planes": dict(_names(data)),
         "pools_saw_test_prompts": data.pools_saw_test,
         "reference_model": data.reference_model,
         "reference_score": data.reference_score,
@@ -172,6 +188,7 @@ def _card(data: BenchmarkData, names: Mapping[str, str]) -> str:
         *(["- `prompt`: its text"] if data.queries.texts is not None else []),
         *(["- `subset`"] if data.subsets is not None else []),
         "- `scores`: what each model scored, in the order of `models` in `pools.json`; null or NaN where not observed",
+        *(f"- `plane_{name}`: {plane} of each model on the prompt, in the same order" for name, plane in _names(data)),
         *(["- `embedding`"] if data.queries.embeddings is not None else []),
     ]
     citation = f"\nCite: {known.citation}\n" if known else ""

@@ -128,7 +128,43 @@ def test_routerbench_columns_with_costs_are_no_models(tmp_path: Path) -> None:
     path = csv(tmp_path / "mine.csv", head + "".join(f"s{i},p{i},mmlu,1,0,0.1,0.2,gpt\n" for i in range(20)))
     data = load_table(path)
     assert data.scores.model_ids == ("gpt", "llama")
-    assert "3 columns are not used: gpt|total_cost" in data.missing[0]
+    assert data.missing[0] == "1 columns are not used: oracle_model_to_route_to"
+    assert list(data.planes) == ["cost_usd"]
+    np.testing.assert_array_equal(data.planes["cost_usd"], np.tile(np.float32([0.1, 0.2]), (20, 1)))
+
+
+def test_costs_tokens_and_times_of_a_long_table_are_planes_with_holes_where_cells_are_empty(tmp_path: Path) -> None:
+    rows = [
+        f"q{i},{model},{(i + j) % 2},{i + j},{'' if i == 3 else 10 * i},{['bad', '-1', 'nan', ''][i] if i < 4 else 2},7"
+        for i in range(20)
+        for j, model in enumerate("ab")
+    ]
+    head = "prompt_id,model,score,total_cost,prompt_tokens,completion_tokens,Response Time\n"
+    data = load_table(csv(tmp_path / "mine.csv", head + "\n".join(rows)))
+    assert list(data.planes) == ["cost_usd", "input_tokens", "output_tokens", "latency_seconds"]
+    np.testing.assert_array_equal(data.planes["cost_usd"], np.arange(20)[:, None] + [0, 1])
+    expected = np.repeat(10.0 * np.arange(20)[:, None], 2, axis=1)
+    expected[3] = np.nan
+    np.testing.assert_array_equal(data.planes["input_tokens"], expected)
+    assert np.isnan(data.planes["output_tokens"]).sum() == 8
+    assert data.missing[0] == "4 cells of output_tokens are no number from 0 on, and count as unknown"
+    assert data.planes["latency_seconds"].min() == 7
+
+
+def test_a_mapped_column_is_the_plane_and_of_two_that_may_be_it_none_is(tmp_path: Path) -> None:
+    long = long_frame().with_columns(pl.lit(0.5).alias("price"), pl.lit(1.0).alias("cost"), pl.lit(2).alias("latency"))
+    long.with_columns(pl.lit(3).alias("response_time")).write_csv(tmp_path / "long.csv")
+    assert load_table(tmp_path / "long.csv").planes["cost_usd"].max() == 1
+    assert load_table(tmp_path / "long.csv").missing[0] == "3 columns are not used: price, latency, response_time"
+    mapped = load_table(tmp_path / "long.csv", columns={"cost": "price", "latency": "response_time"})
+    assert {name: plane.max() for name, plane in mapped.planes.items()} == {"cost_usd": 0.5, "latency_seconds": 3}
+    frame(**{"gpt|price": 2.0, "qwen|price": 4.0}).write_parquet(tmp_path / "wide.parquet")
+    plane = load_table(tmp_path / "wide.parquet", columns={"cost": "price", "models": "gpt,llama,qwen"}).planes
+    np.testing.assert_array_equal(plane["cost_usd"], np.tile([2, np.nan, 4], (20, 1)))
+    with pytest.raises(ParameterError, match=r"--map cost=prise: .*; did you mean 'price'"):
+        load_table(tmp_path / "wide.parquet", columns={"cost": "prise"})
+    with pytest.raises(ParameterError, match=r"like gpt\|prompt_id, and there is none"):
+        load_table(tmp_path / "wide.parquet", columns={"cost": "prompt_id", "models": "gpt,llama,qwen"})
 
 
 def test_prompts_of_a_long_table_without_ids_are_told_apart_by_their_texts(tmp_path: Path) -> None:

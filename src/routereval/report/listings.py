@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from routereval import facts
 from routereval.catalogue import unknown_name
@@ -153,10 +154,16 @@ def _benchmark(name: str, datasets: Datasets) -> Row:
         "split": {part: len(getattr(data.split, part)) for part in ("train", "val", "test")},
         "embeddings": None if data.queries.embeddings is None else f"{data.queries.embeddings.shape[1]}-d",
         "texts": data.queries.texts is not None,
+        "planes": {name: _plane(plane) for name, plane in data.planes.items()},
         "scenarios": list(data.scenario_ids),
         "notes": list(data.missing),
         "data_hash": data.data_hash,
     }
+
+
+def _plane(plane: NDArray[np.float32]) -> str:
+    known = int(np.count_nonzero(~np.isnan(plane)))
+    return f"{known / plane.size:.1%} known, mean {np.nansum(plane, dtype=np.float64) / max(known, 1):.4g}"
 
 
 def _mean(reference: Any, scores: ScoreMatrix) -> float:

@@ -5,10 +5,19 @@ from __future__ import annotations
 import difflib
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from routereval.errors import DataError, ParameterError
+from routereval.sources.table_planes import (
+    ATTRIBUTE,
+    PLANE_NAMES,
+    Columns,
+    attributes,
+    plain,
+    planes_of_long,
+    planes_of_wide,
+)
 
 KNOWN_NAMES: dict[str, tuple[str, ...]] = {
     "prompt": (
@@ -27,20 +36,17 @@ KNOWN_NAMES: dict[str, tuple[str, ...]] = {
 }
 """Column names that leave no doubt, by role; compared in lower case, spaces and hyphens as underscores."""
 
-ROLES = (*KNOWN_NAMES, "models", "ignore")
+ROLES = (*KNOWN_NAMES, *PLANE_NAMES, "models", "ignore")
 
 NO_MODEL = frozenset(
     (
         *("", "unnamed:_0", "index", "row", "row_id", "level_0", "__index_level_0__"),
         *("oracle_model_to_route_to", "ground_truth", "reference", "answer", "target", "response", "model_response"),
-        *("cost", "total_cost", "latency", "latency_seconds", "time", "response_time"),
-        *("input_tokens", "output_tokens", "total_tokens", "prompt_tokens", "completion_tokens", "token_num"),
+        *("time", "total_tokens", "token_num"),
+        *(name for names in PLANE_NAMES.values() for name in names),
     )
 )
 """Columns beside the scores that are never a model: left out, and said so."""
-
-ATTRIBUTE = "|"
-"""RouterBench's layout: ``M|total_cost`` belongs to the model in column ``M``."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,8 @@ class TableColumns:
     prompt, text, subset, split, embedding : a column's name, or None where there is no such column.
     model, score : both in a long table, None in a wide one.
     models : the columns that are models, in a wide table.
+    planes : for each role of ``PLANE_NAMES`` that the table has: the column, by model in a wide table, under ``""`` in
+        a long one.
     unused : columns that are none of these.
     """
 
@@ -63,6 +71,7 @@ class TableColumns:
     model: str | None = None
     score: str | None = None
     models: tuple[str, ...] = ()
+    planes: Columns = field(default_factory=dict)
     unused: tuple[str, ...] = ()
 
     @property
@@ -117,17 +126,20 @@ def find_columns(
     _check_roles(given)
     ignored = _several(given.pop("ignore", ""), names)
     models = _several(given.pop("models", ""), names)
+    planes = {role: given.pop(role) for role in PLANE_NAMES if role in given}
+    for role, name in planes.items():
+        _check_column(role, name, [*names, *attributes(names)])
     for role, name in given.items():
         _check_column(role, name, names)
-    free = [name for name in names if name not in {*given.values(), *ignored, *models}]
+    free = [name for name in names if name not in {*given.values(), *planes.values(), *ignored, *models}]
     roles: dict[str, str] = dict(given)
     doubts = []
     for role in KNOWN_NAMES:
         if role in roles or (models and role in ("model", "score")):
             continue
-        candidates = [name for name in free if _plain(name) in KNOWN_NAMES[role]]
+        candidates = [name for name in free if plain(name) in KNOWN_NAMES[role]]
         if role == "prompt" and not candidates:
-            candidates = [name for name in free if name in set(idlike) and _plain(name) in KNOWN_NAMES["text"]]
+            candidates = [name for name in free if name in set(idlike) and plain(name) in KNOWN_NAMES["text"]]
         elif role == "text":
             candidates = [name for name in candidates if name != roles.get("prompt")]
         if len(candidates) == 1:
@@ -140,23 +152,33 @@ def find_columns(
         raise DataError("; ".join(doubts))
     if "model" in roles or "score" in roles:
         _check_long(roles, names)
-        unused = [name for name in names if name not in roles.values()]
-        return _columns(roles, unused=unused)
+        rest = [name for name in names if name not in roles.values()]
+        for role, name in planes.items():
+            _check_column(role, name, names)
+        found = planes_of_long(planes, [name for name in rest if name in free])
+        return _columns(roles, planes=found, rest=rest)
     rest = [name for name in names if name not in {*roles.values(), *ignored}]
     chosen = models or _models_among(rest)
-    return _columns(roles, chosen, [name for name in rest if name not in set(chosen)])
+    return _columns(roles, chosen, planes_of_wide(planes, chosen, rest), rest)
 
 
-def _columns(roles: Mapping[str, str], models: Iterable[str] = (), unused: Iterable[str] = ()) -> TableColumns:
+def _columns(
+    roles: Mapping[str, str],
+    models: Iterable[str] = (),
+    planes: Columns | None = None,
+    rest: Iterable[str] = (),
+) -> TableColumns:
     by_role: dict[str, Any] = dict(roles)
-    return TableColumns(**by_role, models=tuple(models), unused=tuple(unused))
+    used = {*models, *(name for columns in (planes or {}).values() for name in columns.values())}
+    unused = tuple(name for name in rest if name not in used)
+    return TableColumns(**by_role, models=tuple(models), planes=planes or {}, unused=unused)
 
 
 def _models_among(names: Sequence[str]) -> list[str]:
     with_attributes = {name.split(ATTRIBUTE)[0] for name in names if ATTRIBUTE in name} & set(names)
     if with_attributes:
         return [name for name in names if name in with_attributes]
-    return [name for name in names if _plain(name) not in NO_MODEL]
+    return [name for name in names if plain(name) not in NO_MODEL]
 
 
 def _check_long(roles: Mapping[str, str], names: Sequence[str]) -> None:
@@ -201,10 +223,6 @@ def _several(value: str, names: Sequence[str]) -> list[str]:
             _check_column("models or ignore", pattern, names)
         chosen.update(matching)
     return [name for name in names if name in chosen]
-
-
-def _plain(name: str) -> str:
-    return name.strip().lower().replace(" ", "_").replace("-", "_")
 
 
 def _listed(names: Sequence[str], shown: int = 12) -> str:

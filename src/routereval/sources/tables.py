@@ -22,6 +22,7 @@ from routereval.errors import DataError
 from routereval.sources.table_cells import idlike, names, numbered, numbers, one_each, strings, vectors
 from routereval.sources.table_columns import TableColumns, find_columns
 from routereval.sources.table_files import read_embeddings, read_frame, sha256, stem_of, suffix_of
+from routereval.sources.table_planes import Cells, filled
 
 if TYPE_CHECKING:
     import polars as pl
@@ -56,7 +57,7 @@ def load_table(
     name = name or re.sub(r"_(wide|long)$", "", stem_of(path))
     options = json.dumps({"columns": dict(sorted((columns or {}).items())), "name": name})
     hashes = [sha256(file, what) for file, what in ((path, "table"), (embeddings, "embeddings")) if file is not None]
-    key = store.content_key("table", suffix_of(path), options, *hashes)
+    key = store.content_key("table with planes", suffix_of(path), options, *hashes)
     data = store.find(key)
     if data is None:
         try:
@@ -78,6 +79,8 @@ class _Table:
     subsets: list[str] | None
     split: list[str] | None
     embeddings: NDArray[np.float32] | None
+    planes: Mapping[str, NDArray[np.float32]]
+    doubts: tuple[str, ...]
 
 
 def _converted(
@@ -106,6 +109,7 @@ def _converted(
         data_hash=key,
         subsets=None if table.subsets is None else tuple(table.subsets),
         missing=_unused(columns, table),
+        planes=table.planes,
     )
 
 
@@ -115,6 +119,7 @@ def _unused(columns: TableColumns, table: _Table) -> tuple[str, ...]:
         shown = ", ".join(columns.unused[:8])
         more = f" and {len(columns.unused) - 8} more" if len(columns.unused) > 8 else ""
         sentences.append(f"{len(columns.unused)} columns are not used: {shown}{more}")
+    sentences += table.doubts
     if columns.prompt is None:
         sentences.append("no column has prompt ids, so prompts are counted from 0")
     if table.split is None:
@@ -166,7 +171,15 @@ def _wide(frame: pl.DataFrame, columns: TableColumns) -> _Table:
             "a table with a column per model has one row per prompt"
         )
     scores = numbers(frame.select(columns.models), lambda row, column: f"prompt {ids[row]!r}, model {column!r}")
-    return _table(ids, columns.models, scores, {role: frame[name] for role, name in columns.of_prompts.items()})
+    planes = {}
+    for role, of_model in columns.planes.items():
+        planes[role] = [
+            (slice(None), column, frame[of_model[name]])
+            for column, name in enumerate(columns.models)
+            if name in of_model
+        ]
+    of_prompts = {role: frame[name] for role, name in columns.of_prompts.items()}
+    return _table(ids, columns.models, scores, of_prompts, planes)
 
 
 def _long(frame: pl.DataFrame, columns: TableColumns) -> _Table:
@@ -192,12 +205,18 @@ def _long(frame: pl.DataFrame, columns: TableColumns) -> _Table:
     scores = np.full((len(ids), len(models)), np.nan)
     scores[prompt_of, model_of] = numbers(frame.select(columns.score), where)[:, 0]
     of_prompts = {role: one_each(frame[name], prompt_of, ids) for role, name in columns.of_prompts.items()}
-    return _table(ids if columns.prompt else [str(i) for i in range(len(ids))], models, scores, of_prompts)
+    planes = {role: [(prompt_of, model_of, frame[of_model[""]])] for role, of_model in columns.planes.items()}
+    return _table(ids if columns.prompt else [str(i) for i in range(len(ids))], models, scores, of_prompts, planes)
 
 
 def _table(
-    ids: list[str], models: Sequence[str], scores: NDArray[np.float64], of_prompts: Mapping[str, pl.Series]
+    ids: list[str],
+    models: Sequence[str],
+    scores: NDArray[np.float64],
+    of_prompts: Mapping[str, pl.Series],
+    cells: Mapping[str, Cells],
 ) -> _Table:
+    planes, doubts = filled(cells, scores.shape)
     vectors_of = of_prompts.get("embedding")
     return _Table(
         ids=ids,
@@ -207,6 +226,8 @@ def _table(
         subsets=strings(of_prompts.get("subset")),
         split=strings(of_prompts.get("split")),
         embeddings=None if vectors_of is None else vectors(vectors_of, ids),
+        planes=planes,
+        doubts=tuple(doubts),
     )
 
 
