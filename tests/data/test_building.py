@@ -28,8 +28,7 @@ def test_all_published_sizes_are_made_and_what_cannot_be_is_listed_with_its_reas
     assert len(data.pools) == 9
     reasons = [note for note in data.missing if note.startswith("no pool")]
     assert len(reasons) == 6
-    assert reasons[0].startswith("no pool all_strong/100: only ")
-    assert "of 40 models have ranks between a mean score of 0.1 and 0.9" in reasons[0]
+    assert reasons[0] == "no pool all_strong/100: there are only 40 models; ask for fewer candidates"
 
 
 def test_only_what_is_asked_for_is_made_and_it_is_the_same_as_among_all() -> None:
@@ -84,8 +83,13 @@ def test_near_identical_is_the_same_text_or_almost_the_same_direction() -> None:
 
 
 def test_where_no_pool_can_be_made_it_is_an_error_with_the_limits() -> None:
-    with pytest.raises(DataError, match=r"no model has a mean score above 0\.1"):
-        built(benchmark(low=-0.6))
+    with pytest.raises(DataError) as nothing:
+        built(benchmark(low=-0.6), PoolPlan((3, 5)))
+    # One reason for all six, said once.
+    assert str(nothing.value) == (
+        "made: no pool can be made; no model has a mean score above 0.1 (the best of 40 has 0.000), so the published "
+        "rule makes no pool; the fallback drops the limits"
+    )
     with pytest.raises(DataError, match="made: no pool can be made; no pool all_strong/1000"):
         built(benchmark(), PoolPlan((1000,)))
 
@@ -120,8 +124,11 @@ def test_models_are_chosen_by_name_and_wildcard() -> None:
     data = built(benchmark(), PoolPlan((3,), ("random",), models=("m1*", "m7")))
     pool = data.pools["chosen", 12]
     assert set(pool.model_ids) == {"m1", "m7", *(f"m1{i}" for i in range(10))}
-    with pytest.raises(DataError, match="no model is named 'm99'; did you mean"):
+    with pytest.raises(DataError, match="no pool chosen: no model is named 'm99'; did you mean"):
         built(benchmark(), PoolPlan(strategies=(), models=("m99",)))
+    noted = built(benchmark(), PoolPlan((3,), ("random",), models=("m99",)))
+    assert list(noted.pools) == [("random", 3)]
+    assert "no pool chosen: no model is named 'm99'" in " ".join(noted.missing)
 
 
 def test_a_plan_that_cannot_be_is_refused() -> None:
@@ -129,3 +136,50 @@ def test_a_plan_that_cannot_be_is_refused() -> None:
         PoolPlan(strategies=("all_stron",))
     with pytest.raises(ParameterError, match="at least 2 models"):
         PoolPlan((1,))
+    with pytest.raises(ParameterError, match="nothing to restrict"):
+        PoolPlan(restrict=True)
+    with pytest.raises(ParameterError, match="cannot read the condition 'params'"):
+        PoolPlan(where=("params",))
+
+
+def test_random_pools_are_made_where_the_published_rule_makes_none() -> None:
+    data = built(benchmark(low=-0.6), PoolPlan((3,), ("all_weak", "random")))
+    assert list(data.pools) == [("random", 3)]
+    assert "no model has a mean score above 0.1" in " ".join(data.missing)
+
+
+def test_what_the_fallback_gave_up_is_noted() -> None:
+    data = built(benchmark(low=-0.55), PoolPlan((3, 50), ("all_weak",), fallback=True))
+    assert list(data.pools) == [("all_weak", 3)]
+    assert data.missing == (
+        "pool all_weak/3: limits 0.1 and 0.9 dropped, as the fallback asks",
+        "no pool all_weak/50: there are only 40 models; ask for fewer candidates",
+    )
+
+
+SIZES = {f"m{i}": {"params_b": i, "family": "llama" if i % 2 else "qwen"} for i in range(35)}
+
+
+def test_models_are_chosen_by_what_is_known_of_them() -> None:
+    small = PoolPlan(strategies=(), where=("params_b<=6", "family=Llama"))
+    data = built(benchmark(), small, metadata=SIZES)
+    assert set(data.pools["chosen", 3].model_ids) == {"m1", "m3", "m5"}
+    assert "5 of 40 models are not in the metadata; conditions leave them out" in data.missing
+    named = PoolPlan(strategies=(), models=("m1", "m3", "m7"), where=("params_b<=6",))
+    assert set(built(benchmark(), named, metadata=SIZES).pools["chosen", 2].model_ids) == {"m1", "m3"}
+    # Other metadata are another pool, though the plan is the same.
+    halved = {name: {**row, "params_b": row["params_b"] / 2} for name, row in SIZES.items()}
+    assert ("chosen", 6) in built(benchmark(), small, metadata=halved).pools
+
+
+def test_the_other_pools_are_picked_from_all_models_or_from_those_chosen() -> None:
+    where = ("params_b<=9",)
+    plan = PoolPlan((3, 12), ("random", "strong_to_weak"), where=where)
+    everyone = built(benchmark(), plan, metadata=SIZES)
+    assert {("random", 12), ("strong_to_weak", 12), ("chosen", 10)} <= set(everyone.pools)
+    some = built(
+        benchmark(), PoolPlan((3, 12), ("random", "strong_to_weak"), where=where, restrict=True), metadata=SIZES
+    )
+    assert set(some.pools) == {("random", 3), ("strong_to_weak", 3), ("chosen", 10)}
+    assert {name for pool in some.pools.values() for name in pool.model_ids} <= {f"m{i}" for i in range(10)}
+    assert "no pool random/12: there are only 10 models; ask for fewer candidates" in some.missing

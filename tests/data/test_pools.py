@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 import routereval as rv
-from routereval.data.pools import select_pools
+from routereval.data.pools import PublishedRule, Region, select_pools
 from routereval.errors import DataError
 
 
@@ -116,7 +116,7 @@ def test_a_model_that_was_never_observed_is_in_no_pool() -> None:
     pools = select_pools(matrix(dense), (2, 5))
     assert pools["all_strong", 2].model_ids == ("m3", "m4")
     assert all("m5" not in pool.model_ids for pool in pools.values())
-    with pytest.raises(DataError, match="only 5 of 6 models"):
+    with pytest.raises(DataError, match="there are only 5 models"):
         select_pools(matrix(dense), (6,))
 
 
@@ -133,17 +133,76 @@ def test_the_scores_that_are_not_shown_have_no_say() -> None:
 @pytest.mark.parametrize(
     ("solved", "m", "message"),
     [
-        ([0, 1, 0, 1], 2, r"no model has a mean score above 0\.1 \(the best has 0\.100\); no pool can be made"),
+        (
+            [0, 1, 0, 1],
+            2,
+            r"no model has a mean score above 0\.1 \(the best of 4 has 0\.100\), so the published rule makes no pool",
+        ),
         (
             list(range(11)),
             9,
-            r"no pool all_strong/9: only 8 of 11 models have ranks between a mean score of 0\.1 and 0\.9 there; "
-            "ask for fewer candidates",
+            r"no pool all_strong/9: only 8 of 11 models have a mean score between 0\.1 and 0\.9 "
+            r"\(2 at or below, 1 above\)",
         ),
-        ([10, 10, 10], 2, "no pool all_strong/2: only 0 of 3 models"),
+        ([10, 10, 10], 2, r"no pool all_strong/2: only 0 of 3 models .* \(0 at or below, 3 above\)"),
+        ([2, 3, 4], 5, "no pool all_strong/5: there are only 3 models; ask for fewer candidates"),
         ([2, 3, 4], 1, "a pool of 1 models leaves nothing to route"),
+        # A fifth of 15 ranks are 3, and only 2 models are at or below 0.9: the region begins before the first.
+        (
+            [3, 4] + [10] * 13,
+            2,
+            r"no pool all_strong/2: the published region is 3 ranks of 15 models, but only 2 have a mean score at or "
+            r"below 0\.9; the fallback looks at these 2",
+        ),
+        # And here only 2 are above 0.1.
+        (
+            [3, 4] + [1] * 13,
+            2,
+            r"no pool all_weak/2: the published region is 3 ranks of 15 models, but only"
+            r" 2 have a mean score above 0\.1",
+        ),
     ],
 )
 def test_a_pool_that_cannot_be_made_says_which_limit_was_hit(solved: list[int], m: int, message: str) -> None:
     with pytest.raises(DataError, match=message):
         select_pools(nested(solved), (m,))
+
+
+def test_a_region_that_reaches_past_the_other_limit_is_looked_at_as_published() -> None:
+    # Ranks by mean: twelve at 0.1, m12 at 0.3, m13 at 0.4, m14 at 1. A fifth are 3 ranks: those up to 0.9 are 11 to 13.
+    scores = nested([1] * 12 + [3, 4, 10])
+    assert PublishedRule(scores).region("all_strong", 2) == Region(11, 14)
+    assert PublishedRule(scores).region("all_weak", 2) == Region(12, 15)
+
+
+def test_the_fallback_drops_the_limits_of_a_pool_for_which_too_few_models_qualify() -> None:
+    rule = PublishedRule(nested([0, 1, 0, 1]), fallback=True)
+    dropped = "limits 0.1 and 0.9 dropped"
+    assert rule.region("all_weak", 2) == Region(0, 2, dropped)
+    assert rule.region("all_strong", 2) == Region(2, 4, dropped)
+    assert rule.region("strong_to_weak", 3) == Region(0, 4, dropped)
+    assert rule.pool("all_strong", 2).model_ids == ("m1", "m3")
+    with pytest.raises(DataError, match="there are only 4 models"):
+        rule.pool("all_weak", 5)
+    # Where enough qualify, nothing is given up.
+    enough = PublishedRule(nested(list(range(11))), fallback=True)
+    assert enough.region("all_weak", 3) == Region(2, 5)
+    assert enough.region("all_weak", 9) == Region(0, 9, dropped)
+
+
+def test_the_fallback_cuts_a_region_where_the_models_end() -> None:
+    strong = PublishedRule(nested([3, 4] + [10] * 13), fallback=True)
+    assert strong.region("all_strong", 2) == Region(0, 2, "region of 3 ranks cut to the 2 there are")
+    assert strong.pool("all_strong", 2).model_ids == ("m0", "m1")
+    weak = PublishedRule(nested([3, 4] + [1] * 13), fallback=True)
+    assert weak.region("all_weak", 2) == Region(13, 15, "region of 3 ranks cut to the 2 there are")
+    assert weak.region("strong_to_weak", 2) == Region(13, 15)
+
+
+def test_the_fallback_leaves_out_models_that_were_never_observed() -> None:
+    dense = nested([0, 0, 10, 10]).dense().astype(float)
+    dense[:, 1] = np.nan
+    rule = PublishedRule(matrix(dense), fallback=True)
+    assert rule.pool("all_weak", 3).model_ids == ("m0", "m2", "m3")
+    with pytest.raises(DataError, match="there are only 3 models"):
+        rule.pool("all_weak", 4)

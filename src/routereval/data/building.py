@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -12,8 +12,9 @@ import numpy as np
 
 from routereval.data import store
 from routereval.data.benchmark import BenchmarkData, PoolKey
+from routereval.data.conditions import Condition, Metadata, models_where
 from routereval.data.duplicates import clusters_of
-from routereval.data.pools import PublishedRule, chosen, greedy, random_pool
+from routereval.data.pools import PublishedRule, chosen, greedy, models_named, random_pool
 from routereval.data.scenario import STRATEGIES, CandidatePool
 from routereval.data.scores import ScoreMatrix
 from routereval.data.split import Split
@@ -37,6 +38,10 @@ class PoolPlan:
     draws : how many random pools of each size; several are called ``random-0``, ``random-1``, ....
     models : names and wildcards; where there are any, one more pool ``chosen`` of these models.
     seed : of the random pools.
+    fallback : where the published rule makes no pool, give up its limits for it (:class:`PublishedRule` says which).
+    where : conditions on what is known of the models, ``params_b<=13`` (:mod:`routereval.data.conditions`); where there
+        are any, the pool ``chosen`` has the models that meet them all, and one of ``models`` if there are any of those.
+    restrict : the other pools are picked from the models of ``chosen`` too, as if there were no others.
 
     Raises
     ------
@@ -48,6 +53,9 @@ class PoolPlan:
     draws: int = 1
     models: tuple[str, ...] = ()
     seed: int = 0
+    fallback: bool = False
+    where: tuple[str, ...] = ()
+    restrict: bool = False
 
     def __post_init__(self) -> None:
         for strategy in self.strategies:
@@ -57,9 +65,25 @@ class PoolPlan:
                 raise ParameterError(f"unknown strategy {strategy!r}; {hint}")
         if self.draws < 1 or any(m < 2 for m in self.sizes or ()):
             raise ParameterError("a pool has at least 2 models, and there is at least one draw of it")
+        for text in self.where:
+            Condition.parse(text)
+        if self.restrict and not (self.models or self.where):
+            raise ParameterError("nothing to restrict the pools to: name models, or conditions on them")
+
+    @property
+    def key(self) -> str:
+        """What differs from the published pools, as JSON: a parameter that is added later changes no key."""
+        published = PoolPlan()
+        return json.dumps({k: v for k, v in asdict(self).items() if v != getattr(published, k)}, sort_keys=True)
 
 
-def built(data: BenchmarkData, plan: PoolPlan | None = None, *, protocol: str = "strict") -> BenchmarkData:
+def built(
+    data: BenchmarkData,
+    plan: PoolPlan | None = None,
+    *,
+    protocol: str = "strict",
+    metadata: Metadata | None = None,
+) -> BenchmarkData:
     """The data with a split and pools, through the store.
 
     Parameters
@@ -67,43 +91,36 @@ def built(data: BenchmarkData, plan: PoolPlan | None = None, *, protocol: str = 
     plan : which pools; the published ones where None.
     protocol : ``paper``: the published split, pools picked on all prompts. ``strict``: near-identical prompts on one
         side of the split, pools picked without the test prompts.
+    metadata : what is known of each model, model to property to value; what ``plan.where`` asks about.
 
     Returns
     -------
-    BenchmarkData : its ``missing`` lists the pools that cannot be made, and why.
+    BenchmarkData : its ``missing`` lists the pools that cannot be made, and why, and where a limit was given up.
 
     Raises
     ------
-    DataError : not one of the pools can be made.
+    DataError : not one of the pools can be made; or the conditions ask about what no model has.
     """
     plan = plan or PoolPlan()
-    key = store.content_key("built", data.data_hash, json.dumps(asdict(plan)), protocol)
+    names, notes = _chosen_names(data.scores.model_ids, plan, metadata or {})
+    parts = [json.dumps(names)] if plan.where else []
+    key = store.content_key("built", data.data_hash, plan.key, protocol, *parts)
     found = store.find(key)
     if found is not None:
         return replace(found, source=data.source)
     rng = np.random.RandomState(SEED)
-    groups = data.subsets or ("",) * len(data.queries)
-    notes = list(data.missing)
-    if protocol == "paper":
-        split = Split.stratified(groups, seed=rng)
-        visible = data.scores
-    else:
-        clusters = clusters_of(data.queries)
-        together = len(data.queries) - len(set(clusters.tolist()))
-        if together:
-            notes.append(f"{together} prompts are near-identical to another; they are on its side of the split")
-        split = Split.stratified(groups, seed=rng, clusters=clusters)
-        visible = data.scores.rows(np.sort(np.concatenate([split.train, split.val])))
-    pools, impossible = _pools(visible, plan, rng, data.benchmark)
+    split, together = split_of(data, protocol, rng)
+    visible = data.scores if protocol == "paper" else data.scores.rows(np.sort(np.r_[split.train, split.val]))
+    pools, impossible = _pools(visible, plan, names, rng, data.benchmark)
     if not pools:
-        raise DataError(f"{data.benchmark}: no pool can be made; {'; '.join(impossible)}")
+        raise DataError(f"{data.benchmark}: no pool can be made; {'; '.join([*notes, *impossible])}")
     return store.save(
         replace(
             data,
             split=split,
             pools=pools,
             data_hash=key,
-            missing=(*notes, *impossible),
+            missing=(*data.missing, *together, *notes, *impossible),
             pools_saw_test=protocol == "paper",
             train_labels={},
             store_dir=None,
@@ -111,10 +128,42 @@ def built(data: BenchmarkData, plan: PoolPlan | None = None, *, protocol: str = 
     )
 
 
+def split_of(data: BenchmarkData, protocol: str, rng: np.random.RandomState) -> tuple[Split, list[str]]:
+    """The published split, or the sound one with near-identical prompts on one side, and what there is to say of it."""
+    groups = data.subsets or ("",) * len(data.queries)
+    if protocol == "paper":
+        return Split.stratified(groups, seed=rng), []
+    clusters = clusters_of(data.queries)
+    together = len(data.queries) - len(set(clusters.tolist()))
+    notes = [f"{together} prompts are near-identical to another; they are on its side of the split"] if together else []
+    return Split.stratified(groups, seed=rng, clusters=clusters), notes
+
+
+def _chosen_names(known: Sequence[str], plan: PoolPlan, metadata: Metadata) -> tuple[list[str] | None, list[str]]:
+    """The models that names and conditions leave (None where nobody asks, or none are left), and what to say of them.
+
+    Raises
+    ------
+    DataError : none are left, and no pool may have others.
+    """
+    if not (plan.models or plan.where):
+        return None, []
+    try:
+        names = models_named(known, plan.models) if plan.models else list(known)
+        return models_where(names, metadata, plan.where) if plan.where else (names, [])
+    except DataError as error:
+        if plan.restrict:
+            raise
+        return None, [f"no pool chosen: {error}"]
+
+
 def _pools(
-    visible: ScoreMatrix, plan: PoolPlan, rng: np.random.RandomState, benchmark: str
+    visible: ScoreMatrix, plan: PoolPlan, names: Sequence[str] | None, rng: np.random.RandomState, benchmark: str
 ) -> tuple[dict[PoolKey, CandidatePool], list[str]]:
-    """The pools that can be made, and why the others cannot."""
+    """The pools that can be made, and why the others cannot, or what was given up for one."""
+    everyone = visible
+    if plan.restrict and names is not None:
+        visible = visible.models(names)
     wanted = PUBLISHED_SIZES if plan.sizes is None else tuple(dict.fromkeys(plan.sizes))
     pools: dict[PoolKey, CandidatePool] = {}
     impossible: list[str] = []
@@ -123,19 +172,23 @@ def _pools(
         try:
             pool = make()
         except DataError as error:
-            impossible.extend([str(error)] if keep else [])
+            if keep and str(error) not in impossible:
+                impossible.append(str(error))
             return
         if keep:
             pools[pool.strategy, len(pool)] = pool
 
     published = [strategy for strategy in plan.strategies if strategy in STRATEGIES]
     if published:
-        rule = PublishedRule(visible, rng)
+        rule = PublishedRule(visible, rng, fallback=plan.fallback)
         # What was drawn before decides what is drawn next: the published sizes come first, asked for or not.
         largest = max(wanted, default=0)
         for m in [m for m in PUBLISHED_SIZES if m <= largest] + [m for m in wanted if m not in PUBLISHED_SIZES]:
             for strategy in STRATEGIES:
-                attempt(partial(rule.pool, strategy, m), keep=m in wanted and strategy in published)
+                keep = m in wanted and strategy in published
+                attempt(partial(rule.pool, strategy, m), keep=keep)
+                if keep and (strategy, m) in pools and (given_up := rule.region(strategy, m).fallback):
+                    impossible.append(f"pool {strategy}/{m}: {given_up}, as the fallback asks")
     for m in wanted:
         if "greedy" in plan.strategies:
             attempt(partial(greedy, visible, m))
@@ -145,6 +198,6 @@ def _pools(
                 # From names, so that a draw does not depend on which others there are.
                 own = generator("random pool", benchmark, m, draw, plan.seed)
                 attempt(partial(random_pool, visible, m, own, name))
-    if plan.models:
-        attempt(partial(chosen, visible, plan.models))
+    if names is not None:
+        attempt(partial(chosen, everyone, names))
     return pools, impossible
