@@ -8,13 +8,15 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import pytest
 
 from routereval import facts
 from routereval.errors import DataError, MissingDataError, ParameterError
 from routereval.sources import downloads
-from routereval.sources.downloads import SUMS, download, files_of
+from routereval.sources.download_sets import files_of
+from routereval.sources.downloads import SUMS, download, download_all
 
 CONTENT = bytes(range(256)) * 2000
 
@@ -27,6 +29,8 @@ class Hub(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
         self.files: dict[str, bytes] = {}
+        self.hashes: dict[str, str] = {}
+        self.page = 1000
         self.cut_after: list[int] = []
         self.requests: list[tuple[str, str, str | None]] = []
 
@@ -44,7 +48,31 @@ class _Answer(BaseHTTPRequestHandler):
     def _content(self) -> bytes | None:
         known = facts.downloads()
         start = f"/datasets/{known.repository}/resolve/{known.revision}/"
-        return self.server.files.get(self.path.removeprefix(start)) if self.path.startswith(start) else None
+        path = unquote(self.path)
+        return self.server.files.get(path.removeprefix(start)) if path.startswith(start) else None
+
+    def _tree(self, url: SplitResult) -> None:
+        """The files below a folder, a page at a time; those with a hash as files in large file storage."""
+        known = facts.downloads()
+        folder = unquote(url.path).removeprefix(f"/api/datasets/{known.repository}/tree/{known.revision}/") + "/"
+        first = int(parse_qs(url.query).get("cursor", ["0"])[0])
+        found = [name for name in {**self.server.files, **self.server.hashes} if name.startswith(folder)]
+        rows = []
+        for name in found[first : first + self.server.page]:
+            size = len(self.server.files.get(name, b""))
+            row = {"type": "file", "oid": "0" * 40, "size": size, "path": name}
+            lfs = {"oid": self.server.hashes.get(name), "size": size, "pointerSize": 130}
+            rows.append(row | ({"lfs": lfs} if name in self.server.hashes else {}))
+        rows.append({"type": "directory", "oid": "0" * 40, "size": 0, "path": f"{folder}below"})
+        body = json.dumps(rows if found else {"error": "folder does not exist"}).encode()
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        if first + self.server.page < len(found):
+            after = f"{self.server.endpoint}{url.path}?recursive=true&cursor={first + self.server.page}"
+            self.send_header("Link", f'<{after}>; rel="next"')
+        self.end_headers()
+        self.wfile.write(body)
 
     def do_HEAD(self) -> None:
         self._answer(body=False)
@@ -54,6 +82,9 @@ class _Answer(BaseHTTPRequestHandler):
 
     def _answer(self, body: bool) -> None:
         self.server.requests.append((self.command, self.path, self.headers["Range"]))
+        if self.path.startswith("/api/"):
+            self._tree(urlsplit(self.path))
+            return
         content = self._content()
         if content is None:
             self.send_response(404)
@@ -167,7 +198,9 @@ def test_too_little_space_is_said_before_anything_is_fetched(
 ) -> None:
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr(downloads.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(DataError, match=r"router_dataset.zip needs 512,000 bytes and .* has 1,000 left"):
+    with pytest.raises(
+        DataError, match=r"no room for router_dataset.zip: 512,000 bytes to come, and .* has 1,000 left"
+    ):
         download("router_dataset.zip", tmp_path, endpoint=hub.endpoint)
     assert not any(command == "GET" for command, _, _ in hub.requests)
 
@@ -187,11 +220,73 @@ def test_a_mirror_is_copied_and_checked_alike(tmp_path: Path) -> None:
 
 
 def test_sets_are_named() -> None:
-    assert files_of(["router_dataset", "leaderboards", "router_dataset"]) == [
+    assert [wanted.file for wanted in files_of(["router_dataset", "leaderboards", "router_dataset"])] == [
         "router_dataset.zip", "leaderboard_score.zip", "leaderboard_prompt.zip", "leaderboard_embed.zip"
     ]  # fmt: skip
-    with pytest.raises(ParameterError, match="unknown set 'scores'; expected router_dataset or leaderboards"):
+    with pytest.raises(
+        ParameterError, match="unknown set 'scores'; expected one of router_dataset, leaderboards, full_data, "
+    ):
         files_of(["scores"])
+    with pytest.raises(ParameterError, match="unknown set 'full_data/gsm8'; did you mean 'full_data/gsm8k'"):
+        files_of(["full_data/gsm8"])
+
+
+FULL = {"full_data/gsm8k/part 1.zip": b"one" * 9000, "full_data/gsm8k/more/part 2.zip": b"two" * 9000}
+
+
+def test_archives_whose_names_nobody_published_are_listed_and_keep_their_folders(hub: Hub, tmp_path: Path) -> None:
+    hub.page = 1
+    hub.files |= FULL | {"full_data/gsm8k/notes.txt": b"no archive", "full_data/bbh/other.zip": b"another set"}
+    hub.hashes["full_data/gsm8k/part 1.zip"] = hashlib.sha256(FULL["full_data/gsm8k/part 1.zip"]).hexdigest()
+    hub.cut_after = [20_000]
+    made = list(download_all(["full_data/gsm8k", "full_data/gsm8k"], tmp_path, endpoint=hub.endpoint))
+    assert {str(one.path.relative_to(tmp_path)): one.path.read_bytes() for one in made} == FULL
+    assert [one.known for one in made] == [True, False]
+    sums = dict(line.split(maxsplit=1)[::-1] for line in (tmp_path / SUMS).read_text().splitlines())
+    assert sums == {name: hashlib.sha256(content).hexdigest() for name, content in FULL.items()}
+    assert [one.how for one in download_all(["full_data/gsm8k"], tmp_path, endpoint=hub.endpoint)] == ["there"] * 2
+    assert list(tmp_path.rglob("*.part")) == []
+
+
+def test_the_hash_in_the_list_is_the_expected_one(hub: Hub, tmp_path: Path) -> None:
+    hub.files |= FULL
+    hub.hashes = dict.fromkeys(FULL, hashlib.sha256(b"what was published").hexdigest())
+    with pytest.raises(DataError, match=r"part 1\.zip in .* has sha256 .*it was not kept; fetch it again"):
+        list(download_all(["full_data/gsm8k"], tmp_path, endpoint=hub.endpoint))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_what_is_wrong_with_a_list_is_said_before_anything_is_fetched(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(error: type[Exception], message: str) -> None:
+        with pytest.raises(error, match=message):
+            list(download_all(["full_data"], tmp_path, endpoint=hub.endpoint))
+        assert not any("/resolve/" in path for _, path, _ in hub.requests)
+
+    refused(MissingDataError, "full_data/arc_challenge of linggm/RouterEval cannot be listed: status 404")
+    folders = facts.downloads().folders["full_data"]
+    hub.files = {f"{folder}/notes.txt": b"" for folder in folders}
+    refused(MissingDataError, r"full_data/arc_challenge of linggm/RouterEval has no \.zip files")
+    hub.files = {f"{folder}/all.zip": CONTENT for folder in folders} | {"full_data/bbh/../../out.zip": b""}
+    refused(DataError, r"names 'full_data/bbh/\.\./\.\./out\.zip', which lies outside of it")
+    hub.files.pop("full_data/bbh/../../out.zip")
+    usage = type("Usage", (), {"free": 50_000_000 + 2 * len(CONTENT)})
+    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda path: usage)
+    refused(DataError, r"no room for 12 files: 6,144,000 bytes to come, and .* has 51,024,000 left")
+    with pytest.raises(DataError, match=r"cannot be listed \(\w+: .*copy from a folder with --from"):
+        files_of(["full_data/bbh"], endpoint="http://127.0.0.1:1")
+
+
+def test_a_copy_of_the_archives_is_listed_from_its_own_folder(tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    for name, content in (FULL | {"full_data/gsm8k/notes.txt": b"no"}).items():
+        (mirror / name).parent.mkdir(parents=True, exist_ok=True)
+        (mirror / name).write_bytes(content)
+    made = list(download_all(["full_data/gsm8k"], tmp_path / "out", mirror=mirror))
+    assert {str(one.path.relative_to(tmp_path / "out")): one.path.read_bytes() for one in made} == FULL
+    with pytest.raises(MissingDataError, match=r"there is no folder .*full_data/bbh"):
+        files_of(["full_data/bbh"], mirror=mirror)
 
 
 def test_the_command_says_what_it_has(

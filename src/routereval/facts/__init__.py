@@ -76,12 +76,14 @@ class DownloadFacts:
     ----------
     repository, revision : of the Hugging Face dataset, pinned.
     sets : files by what one asks for; about : what each set is.
+    folders : by what one asks for, the folders whose files nobody published a list of; the repository is asked.
     sha256 : by file, where it is known.
     """
 
     repository: str
     revision: str
     sets: Mapping[str, list[str]]
+    folders: Mapping[str, list[str]]
     about: Mapping[str, str]
     sha256: Mapping[str, str]
 
@@ -90,11 +92,16 @@ class DownloadFacts:
 def downloads() -> DownloadFacts:
     """Where the published files are, and what they hash to."""
     raw = _read("downloads.json")
+    folders: dict[str, list[str]] = {}
+    for name, one in raw["folders"].items():
+        folders[name] = [f"{name}/{folder}" for folder in one["below"]]
+        folders |= {folder: [folder] for folder in folders[name]}
     return DownloadFacts(
         raw["repository"],
         raw["revision"],
         {name: one["files"] for name, one in raw["sets"].items()},
-        {name: one["about"] for name, one in raw["sets"].items()},
+        folders,
+        {name: one["about"] for name, one in (raw["sets"] | raw["folders"]).items()},
         raw["sha256"],
     )
 

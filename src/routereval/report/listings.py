@@ -154,7 +154,7 @@ def _benchmark(name: str, datasets: Datasets) -> Row:
         "split": {part: len(getattr(data.split, part)) for part in ("train", "val", "test")},
         "embeddings": None if data.queries.embeddings is None else f"{data.queries.embeddings.shape[1]}-d",
         "texts": data.queries.texts is not None,
-        "planes": {name: _plane(plane) for name, plane in data.planes.items()},
+        "planes": {name: _plane(plane) for name, plane in data.planes.items()} or None,
         "scenarios": list(data.scenario_ids),
         "notes": list(data.missing),
         "data_hash": data.data_hash,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from routereval import facts
-from routereval.errors import DataError, MissingDataError, ParameterError
+from routereval.errors import DataError, MissingDataError
+from routereval.sources.download_sets import files_of
 
 SUMS = "SHA256SUMS"
 """Where hashes are recorded of files that nobody has published one of: the same file is expected ever after."""
@@ -34,27 +36,38 @@ class Download:
     known: bool
 
 
-def files_of(sets: Sequence[str]) -> list[str]:
-    """The files of these sets, each once.
+def download_all(
+    sets: Sequence[str], out: Path, *, mirror: Path | None = None, endpoint: str | None = None
+) -> Iterator[Download]:
+    """Have all files of some sets, one after another; there must be room for all of them before the first is fetched.
 
     Raises
     ------
-    ParameterError : no such set.
+    ParameterError, MissingDataError, DataError : as ``files_of`` and :func:`download`.
     """
-    known = facts.downloads().sets
-    for name in sets:
-        if name not in known:
-            raise ParameterError(f"unknown set {name!r}; expected {' or '.join(known)}")
-    return list(dict.fromkeys(file for name in sets for file in known[name]))
+    wanted = files_of(sets, mirror=mirror, endpoint=endpoint)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot write {out}: {error.strerror or error}") from error
+    absent = [one for one in wanted if not (out / one.file).is_file()]
+    if len(absent) > 1:
+        have = sum(part.stat().st_size for one in absent for part in _parts_of(out / one.file))
+        _check_space(out, sum(one.size or 0 for one in absent) - have, f"{len(absent)} files")
+    for one in wanted:
+        yield download(one.file, out, mirror=mirror, endpoint=endpoint, listed=one.sha256)
 
 
-def download(file: str, out: Path, *, mirror: Path | None = None, endpoint: str | None = None) -> Download:
+def download(
+    file: str, out: Path, *, mirror: Path | None = None, endpoint: str | None = None, listed: str | None = None
+) -> Download:
     """Have a published file in a folder, whole and checked; what is there and checks out is not fetched again.
 
     Parameters
     ----------
     mirror : a folder with the file, copied instead of downloaded.
     endpoint : of the Hugging Face Hub or a mirror of it; ``$HF_ENDPOINT`` where None.
+    listed : the sha256 that the repository's own list gives for the file; a published one counts for more.
 
     Raises
     ------
@@ -63,17 +76,16 @@ def download(file: str, out: Path, *, mirror: Path | None = None, endpoint: str 
     """
     target = out / file
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        expected = facts.downloads().sha256.get(file) or _recorded(out).get(file)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        expected = facts.downloads().sha256.get(file) or listed or _recorded(out).get(file)
         if target.is_file():
             return _checked(target, file, expected, "there")
-        part = _copied(mirror / file, out) if mirror is not None else _fetched(file, out, endpoint)
+        part = _copied(mirror / file, target) if mirror is not None else _fetched(file, target, endpoint)
         found = _checked(part, file, expected, "copied" if mirror is not None else "downloaded")
         part.rename(target)
+        _record(out, file, found.sha256)
     except OSError as error:
         raise DataError(f"cannot write {target}: {error.strerror or error}") from error
-    if expected is None:
-        _record(out, file, found.sha256)
     return Download(target, found.sha256, found.how, found.known)
 
 
@@ -88,16 +100,21 @@ def _checked(path: Path, file: str, expected: str | None, how: str) -> Download:
     return Download(path, digest, how, expected is not None)
 
 
-def _copied(source: Path, out: Path) -> Path:
+def _parts_of(target: Path) -> list[Path]:
+    """What came of a file before the line was cut."""
+    return list(target.parent.glob(f".{glob.escape(target.name)}.*.part"))
+
+
+def _copied(source: Path, target: Path) -> Path:
     if not source.is_file():
         raise MissingDataError(f"there is no {source}")
-    part = out / f".{source.name}.part"
-    _check_space(out, source.stat().st_size, source.name)
+    part = target.parent / f".{source.name}.part"
+    _check_space(target.parent, source.stat().st_size, source.name)
     shutil.copyfile(source, part)
     return part
 
 
-def _fetched(file: str, out: Path, endpoint: str | None) -> Path:
+def _fetched(file: str, target: Path, endpoint: str | None) -> Path:
     """The whole file beside its place; what came before the line was cut is kept for the next time."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError
@@ -108,10 +125,10 @@ def _fetched(file: str, out: Path, endpoint: str | None) -> Path:
     try:
         about = get_hf_file_metadata(url, endpoint=endpoint)
         # Named by what the server calls the content: the rest of another one would not fit.
-        part = out / f".{file}.{hashlib.sha256((about.etag or '').encode()).hexdigest()[:12]}.part"
+        part = target.parent / f".{target.name}.{hashlib.sha256((about.etag or '').encode()).hexdigest()[:12]}.part"
         have = part.stat().st_size if part.is_file() else 0
         if about.size is not None:
-            _check_space(out, about.size - have, file)
+            _check_space(target.parent, about.size - have, file)
         with part.open("ab") as opened:
             http_get(about.location, opened, resume_size=have, expected_size=about.size, displayed_filename=file)
     except HfHubHTTPError as error:
@@ -131,7 +148,8 @@ def _check_space(out: Path, needed: int, file: str) -> None:
     free = shutil.disk_usage(out).free
     if free < needed + SPARE:
         raise DataError(
-            f"{file} needs {needed:,} bytes and {out} has {free:,} left; free some space, or choose another folder"
+            f"no room for {file}: {needed:,} bytes to come, and {out} has {free:,} left; free some space, or choose "
+            "another folder"
         )
 
 
@@ -142,5 +160,7 @@ def _recorded(out: Path) -> dict[str, str]:
 
 
 def _record(out: Path, file: str, digest: str) -> None:
+    if file in facts.downloads().sha256 or _recorded(out).get(file) == digest:
+        return
     sums = _recorded(out) | {file: digest}
     (out / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())), encoding="utf-8")
