@@ -69,7 +69,7 @@ def test_a_property_that_nobody_has_is_refused_with_those_there_are() -> None:
         r"have: model, params_b, family, date",
     ):
         models_where("abcd", KNOWN, ["param_b<3"])
-    with pytest.raises(ParameterError, match=r"the metadata have: model$"):
+    with pytest.raises(ParameterError, match=r"without metadata there is: model$"):
         models_where("abcd", {}, ["params_b<3"])
 
 

@@ -34,6 +34,7 @@ Examples:
   routereval build 'm*' --data leaderboards/ --protocol paper --out published/
   routereval build gsm8k --data leaderboards/ --strategy random --draws 20 --pool-size 7 --out random/
   routereval build my_scores.csv --strategy greedy --pool-size 3 --models 'llama*' --out mine/
+  routereval build gsm8k --data leaderboards/ --metadata models.csv --where 'params_b<=13' --out small/
   routereval run 'gsm8k/*/*' --data scenarios/ --router knn
 """
 )
@@ -57,6 +58,25 @@ def build(
     models: Annotated[
         list[str] | None, typer.Option("--models", help="Also a pool 'chosen' of these models; names and wildcards.")
     ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            metavar="CONDITION",
+            help="Pool 'chosen' of the models that meet this: 'params_b<=13', 'family=llama', 'license~apache*'; "
+            "=, !=, <, <=, >, >=, ~ (wildcard). Repeatable; all must hold, --models too.",
+        ),
+    ] = None,
+    metadata: Annotated[
+        Path | None, typer.Option(help="What --where asks about: CSV, JSONL or Parquet, a column 'model' and others.")
+    ] = None,
+    restrict: Annotated[
+        bool, typer.Option("--restrict", help="The other pools are picked from the models of 'chosen' as well.")
+    ] = False,
+    fallback: Annotated[
+        bool,
+        typer.Option("--fallback", help="Where the published rule makes no pool, give up its limits; it is noted."),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the random pools.")] = 0,
     encoder: EncoderOption = "auto",
     protocol: ProtocolOption = ProtocolName.strict,
@@ -69,27 +89,45 @@ def build(
     from routereval.data.building import PoolPlan, built
     from routereval.data.scenario import STRATEGIES
     from routereval.encoders import embedded
+    from routereval.errors import DataError
     from routereval.report.terminal import progress
+    from routereval.sources.model_metadata import load_metadata
 
     datasets = datasets_of(data, encoder, columns, embeddings, protocol.value)
+    only_chosen = (models or where) and pool_size is None and not restrict
     plan = PoolPlan(
         None if pool_size is None else tuple(pool_size),
-        tuple(strategy or (() if models and pool_size is None else STRATEGIES)),
+        tuple(strategy or (() if only_chosen else STRATEGIES)),
         draws,
         tuple(models or ()),
         seed,
+        fallback=fallback,
+        where=tuple(where or ()),
+        restrict=restrict,
     )
+    known = None if metadata is None else load_metadata(metadata)
     names = benchmarks_named(benchmarks, datasets)
     rows: list[dict[str, Any]] = []
+    impossible: list[str] = []
     with progress("building", len(names)) as advance:
         for name in names:
             raw = datasets.unpooled(name)
             # Embeddings that only count words would take prompts for near-identical that are not: after the split.
-            made = built(raw, plan, protocol=protocol.value)
+            try:
+                made = built(raw, plan, protocol=protocol.value, metadata=known)
+            except DataError as error:
+                # The others need not wait for it; where there are none, it is the answer.
+                impossible.append(str(error))
+                advance()
+                continue
             made = made if encoder == "auto" else embedded(made, encoder)
             store.write_folder(out / made.benchmark, made)
             rows.append(_row(made, out / made.benchmark))
             advance()
+    if not rows:
+        raise DataError("; ".join(impossible))
+    for reason in impossible:
+        tell(f"not written: {reason}")
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return

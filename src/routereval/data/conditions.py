@@ -96,7 +96,7 @@ def models_where(names: Sequence[str], metadata: Metadata, conditions: Sequence[
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise ParameterError(
                 f"nothing is known about {condition.column!r}, which {str(condition)!r} asks for; {hint}"
-                f"the metadata have: {', '.join(columns)}"
+                f"{'the metadata have' if metadata else 'without metadata there is'}: {', '.join(columns)}"
             )
     asked = {condition.column for condition in parsed} - {"model"}
     absent = sum(name not in metadata for name in names) if asked else 0
