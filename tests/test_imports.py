@@ -21,6 +21,7 @@ LAYERS = [
     {"data"},
     {"metrics", "references", "sources", "encoders", "routers"},
     {"stats", "policies", "union", "datasets"},
+    {"tuning"},
     {"results"},
     {"evaluation"},
     {"runner", "report", "verification", "scoring", "scaling", "exporting"},

@@ -65,6 +65,7 @@ def run(
     encoder: str = "auto",
     seeds: Sequence[int] = (0,),
     jobs: int = 1,
+    tune: int = 0,
 ) -> list[StoredRun]:
     """Run routers on scenarios and store every run; what is stored already is not run again.
 
@@ -73,6 +74,7 @@ def run(
     targets : suites, scenario ids, globs, benchmarks, table files.
     routers : routers, references, or their names as on the command line (``"knn:k=50"``).
     results : the results file, made where there is none.
+    tune : how many combinations of each router's parameters to try on validation prompts; 0: none.
 
     Returns
     -------
@@ -80,7 +82,7 @@ def run(
     """
     policies = [PolicySpec.parse(router).build() if isinstance(router, str) else router for router in routers]
     selections = Datasets(_path(data), encoder, protocol=protocol).select(targets)
-    tasks = plan(selections, policies, protocol=protocol, encoder=encoder, seeds=seeds)
+    tasks = plan(selections, policies, protocol=protocol, encoder=encoder, seeds=seeds, tune=tune)
     with ResultStore(Path(results)) as store:
         execute(tasks, store, jobs=jobs)
         return store.runs({spec.key for task in tasks for spec in task.specs})

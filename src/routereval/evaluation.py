@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,19 @@ from numpy.typing import NDArray
 from routereval import protocols
 from routereval.data.outcome import Outcome, best_in_hindsight, entropy_bits, ranking, single_scores
 from routereval.data.prediction import Prediction, choose
+from routereval.data.queries import Queries
 from routereval.data.scenario import Partition, Scenario
 from routereval.errors import DataError, RouterError, RouterEvalError
-from routereval.policies import PolicySpec, describe, is_reference, prepared, source_hash
+from routereval.policies import PolicySpec, is_reference, prepared, source_hash
 from routereval.protocols import Protocol
 from routereval.results.run import RunResult, RunSpec
-from routereval.union import leaked, shares_prompts, unite, without_leaks
+from routereval.tuning import Tuning, described, tunable, tune_union
+from routereval.union import Union, leaked, shares_prompts, unite, without_leaks
 
 
-def evaluate(router: Any, scenario: Scenario, *, protocol: str = "strict", seed: int | None = None) -> RunResult:
+def evaluate(
+    router: Any, scenario: Scenario, *, protocol: str = "strict", seed: int | None = None, tune: int = 0
+) -> RunResult:
     """Train a router (or take a reference) and test it on one scenario.
 
     Parameters
@@ -30,6 +36,7 @@ def evaluate(router: Any, scenario: Scenario, *, protocol: str = "strict", seed:
     router : a router, a reference, or a :class:`~routereval.policies.PolicySpec`; it is copied, never changed.
     protocol : ``strict`` (sound) or ``paper`` (as published).
     seed : replaces the router's own; None keeps it.
+    tune : how many combinations of its parameters to try on validation prompts first; see :mod:`routereval.tuning`.
 
     Raises
     ------
@@ -43,14 +50,14 @@ def evaluate(router: Any, scenario: Scenario, *, protocol: str = "strict", seed:
     >>> 0 <= result.mu <= 1
     True
     """
-    result = evaluate_many(router, [scenario], protocol=protocol, seed=seed)[0]
+    result = evaluate_many(router, [scenario], protocol=protocol, seed=seed, tune=tune)[0]
     if isinstance(result, Exception):
         raise result
     return result
 
 
 def evaluate_many(
-    router: Any, scenarios: Sequence[Scenario], *, protocol: str = "strict", seed: int | None = None
+    router: Any, scenarios: Sequence[Scenario], *, protocol: str = "strict", seed: int | None = None, tune: int = 0
 ) -> list[RunResult | RouterEvalError]:
     """The same on several scenarios, one result or error each.
 
@@ -65,22 +72,22 @@ def evaluate_many(
     fitted_once = len(scenarios) > 1 and getattr(router, "columnwise", False) and hasattr(router, "predict_slices")
     if fitted_once and shares_prompts(scenarios):
         try:
-            return _evaluate_union(router, scenarios, rules, seed)
+            return _evaluate_union(router, scenarios, rules, seed, tune)
         except RouterEvalError:
             # One bad pool must not take the others with it: each by itself says which.
             pass
     results: list[RunResult | RouterEvalError] = []
     for scenario in scenarios:
         try:
-            results += _evaluate_union(router, [scenario], rules, seed)
+            results += _evaluate_union(router, [scenario], rules, seed, tune)
         except RouterEvalError as error:
             results.append(error)
     return results
 
 
-def spec_of(router: Any, scenario: Scenario, protocol: str, seed: int | None) -> RunSpec:
+def spec_of(router: Any, scenario: Scenario, protocol: str, seed: int | None, tune: int = 0) -> RunSpec:
     """What identifies this run."""
-    name, params = describe(router)
+    name, params = described(router, tune)
     actual = getattr(router, "seed", 0) if seed is None else seed
     code = source_hash(router)
     return RunSpec(scenario.id, name, params, scenario.encoder, protocol, int(actual), scenario.data_hash, code)
@@ -95,6 +102,8 @@ def evaluate_prediction(
     tie_breaker: NDArray[np.float64] | None = None,
     floor: float = 0.0,
     seconds: float = 0.0,
+    notes: Sequence[str] = (),
+    tuning: Tuning | None = None,
 ) -> RunResult:
     """Turn a prediction into a result.
 
@@ -102,6 +111,7 @@ def evaluate_prediction(
     ----------
     tie_breaker : (m,) values that decide among equal scores; None lets the first candidate win.
     floor : probabilities up to this do not count for E_p.
+    notes, tuning : what the router says of itself, and how its parameters were chosen.
 
     Raises
     ------
@@ -119,7 +129,7 @@ def evaluate_prediction(
     share = np.bincount(choices[counted], minlength=scenario.m) / max(1, int(counted.sum()))
     outcome = Outcome(scores.prompt_ids, scores.model_ids, counted, columns, share, choices.astype(np.int32))
     replaced = 0 if seen is None else int((choose(prediction.scores, tie_breaker)[counted] != choices[counted]).sum())
-    return RunResult(spec, outcome, seconds, notes=notes_of(scenario, rules, replaced))
+    return RunResult(spec, outcome, seconds, notes=(*notes_of(scenario, rules, replaced), *notes), tuning=tuning)
 
 
 def notes_of(scenario: Scenario, rules: Protocol, replaced: int = 0) -> tuple[str, ...]:
@@ -140,8 +150,17 @@ def notes_of(scenario: Scenario, rules: Protocol, replaced: int = 0) -> tuple[st
     return tuple(notes)
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What a fitted router said of one scenario's test queries."""
+
+    router: Any
+    prediction: Prediction
+    tuning: Tuning | None = None
+
+
 def _evaluate_union(
-    router: Any, scenarios: Sequence[Scenario], rules: Protocol, seed: int | None
+    router: Any, scenarios: Sequence[Scenario], rules: Protocol, seed: int | None, tune: int
 ) -> list[RunResult | RouterEvalError]:
     start = time.perf_counter()
     fresh = prepared(router, rules, seed)
@@ -151,21 +170,24 @@ def _evaluate_union(
             f"{scenarios[0].benchmark} has no training prompts left: the text of each is also that of a validation or "
             "test prompt"
         )
-    predictions = _predictions(fresh, union.train, union.val, scenarios[0], union.slices)
+    with _blamed_on(router):
+        said = _said(fresh, union, scenarios[0].test.queries, rules, seed, tune)
     seconds = (time.perf_counter() - start) / len(scenarios)
     means = union.train.target_means if getattr(fresh, "ties", rules.ties) == "train_mean" else None
     floor = float(getattr(fresh, "paper_entropy_floor", 0.0)) if rules.own_entropy else 0.0
     results: list[RunResult | RouterEvalError] = []
-    for scenario, columns, prediction in zip(scenarios, union.slices, predictions, strict=True):
+    for scenario, columns, one in zip(scenarios, union.slices, said, strict=True):
         try:
             result = evaluate_prediction(
-                spec_of(router, scenario, rules.name, seed),
+                spec_of(router, scenario, rules.name, seed, tune),
                 scenario,
-                prediction,
+                one.prediction,
                 rules,
                 tie_breaker=None if means is None else means[columns],
                 floor=floor,
                 seconds=seconds,
+                notes=tuple(map(str, getattr(one.router, "notes_", ()))),
+                tuning=one.tuning,
             )
             results.append(result)
         except RouterEvalError as error:
@@ -173,27 +195,44 @@ def _evaluate_union(
     return results
 
 
-def _predictions(
-    router: Any, train: Partition, val: Partition | None, scenario: Scenario, slices: list[NDArray[np.intp]]
-) -> list[Prediction]:
-    queries = scenario.test.queries
-    try:
-        router.fit(train, val)
-        predictions = list(router.predict_slices(queries, slices)) if len(slices) > 1 else [router.predict(queries)]
-    except RouterEvalError:
-        raise
-    except (Exception, SystemExit) as error:  # somebody else's code: whatever it raises is its failure, not ours
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        raise RouterError(
-            f"{type(router).__name__} raised {type(error).__name__}: {error} "
-            f"({Path(where.filename).name}, line {where.lineno}, in {where.name})"
-        ) from error
+def _said(fresh: Any, union: Union, queries: Queries, rules: Protocol, seed: int | None, tune: int) -> list[_Said]:
+    """What the router says of the test queries in each pool; fitted once, or once for each choice of parameters."""
+    if not tune or not tunable(fresh):
+        fresh.fit(union.train, union.val)
+        return [_Said(fresh, one) for one in _predictions(fresh, queries, union.slices, len(union.slices) > 1)]
+    tuned = tune_union(fresh, union, rules, seed, tune)
+    said: dict[int, _Said] = {}
+    for router in {id(one.router): one.router for one in tuned}.values():
+        served = [i for i, one in enumerate(tuned) if one.router is router]
+        slices = [union.slices[i] for i in served]
+        for i, one in zip(served, _predictions(router, queries, slices, len(tuned) > 1), strict=True):
+            said[i] = _Said(router, one, tuned[i].tuning)
+    return [said[i] for i in range(len(tuned))]
+
+
+def _predictions(router: Any, queries: Queries, slices: Sequence[NDArray[np.intp]], sliced: bool) -> list[Prediction]:
+    predictions = list(router.predict_slices(queries, slices)) if sliced else [router.predict(queries)]
     if len(predictions) != len(slices):
         raise RouterError(f"predict_slices returned {len(predictions)} predictions for {len(slices)} slices")
     for prediction in predictions:
         if not isinstance(prediction, Prediction):
             raise RouterError(f"predict returned {type(prediction).__name__}; expected routereval.Prediction(scores)")
     return predictions
+
+
+@contextmanager
+def _blamed_on(router: Any) -> Iterator[None]:
+    """Whatever somebody else's router raises is its failure, not ours."""
+    try:
+        yield
+    except RouterEvalError:
+        raise
+    except (Exception, SystemExit) as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        raise RouterError(
+            f"{type(router).__name__} raised {type(error).__name__}: {error} "
+            f"({Path(where.filename).name}, line {where.lineno}, in {where.name})"
+        ) from error
 
 
 def _evaluate_reference(

@@ -79,6 +79,9 @@ def unite(scenarios: Sequence[Scenario], rules: Protocol) -> Union:
         train = without_leaks(train, scenarios[0])
     vals = [s.val for s in scenarios if s.val is not None]
     val = combine(vals, learn=True) if vals and len(vals) == len(scenarios) and rules.name == "strict" else None
+    if val is not None and rules.drop_leaked:
+        # What is chosen on a test prompt's twin is chosen on the test prompt.
+        val = _kept_rows(val, _kept(scenarios[0].val.queries, None, scenarios[0].test.queries))  # type: ignore[union-attr]
     return Union(train, val, slices)
 
 
@@ -103,14 +106,17 @@ def concatenate(pieces: Sequence[ScoreMatrix]) -> ScoreMatrix:
 def without_leaks(train: Partition, scenario: Scenario) -> Partition:
     """The training prompts whose text is not also that of a validation or test prompt."""
     val = None if scenario.val is None else scenario.val.queries
-    keep = _kept(scenario.train.queries, val, scenario.test.queries)
-    return train if len(keep) == len(train) else train.rows(keep)
+    return _kept_rows(train, _kept(scenario.train.queries, val, scenario.test.queries))
 
 
 def leaked(scenario: Scenario) -> int:
     """How many training prompts have the text of a validation or test prompt, case and white space aside."""
     val = None if scenario.val is None else scenario.val.queries
     return len(scenario.train) - len(_kept(scenario.train.queries, val, scenario.test.queries))
+
+
+def _kept_rows(part: Partition, keep: NDArray[np.intp]) -> Partition:
+    return part if len(keep) == len(part) else part.rows(keep)
 
 
 @lru_cache(maxsize=64)

@@ -119,7 +119,7 @@ def saved(tmp_path: Path, router: Any) -> Path:
 
 
 def test_a_folder_without_a_router_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no saved router.*routereval fit"):
+    with pytest.raises(DataError, match=r"holds no saved router.*routereval fit"):
         load_router(tmp_path)
 
 

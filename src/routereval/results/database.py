@@ -20,6 +20,7 @@ from routereval.results.curves import CurvePoint, CurveSpec
 from routereval.results.run import RunResult, RunSpec, canonical_json
 from routereval.results.sqlite_file import connect, reporting
 from routereval.stats import Interval
+from routereval.tuning import Tuning
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class StoredRun:
     ended : when it was stored, UTC, ISO 8601; empty where it was not.
     key : what it was stored under, which its spec must give.
     outcome : the per-prompt values; None where the run failed. Ids are not stored: the data have them.
+    tuning : which parameters were tried and chosen, where any were.
     """
 
     spec: RunSpec
@@ -44,6 +46,7 @@ class StoredRun:
     outcome: Outcome | None
     ended: str = ""
     key: str = ""
+    tuning: Tuning | None = None
 
     @classmethod
     def of(cls, result: RunResult) -> StoredRun:
@@ -51,6 +54,7 @@ class StoredRun:
         return cls(
             *(result.spec, result.metrics, result.intervals, result.seconds, result.error, result.notes, versions()),
             outcome=result.outcome,
+            tuning=result.tuning,
         )
 
 
@@ -159,6 +163,7 @@ def _row(result: RunResult) -> dict[str, Any]:
         "counted": None,
         "share": None,
         "choices": None,
+        "tuning": None if result.tuning is None else canonical_json(result.tuning.to_json()),
     }
     if outcome is not None:
         row |= {
@@ -207,6 +212,8 @@ def _stored(row: dict[str, Any]) -> StoredRun:
         outcome=None if row["per_prompt"] is None else _outcome(row),
         ended=row["ended"],
         key=row["key"],
+        # A file that is only read may be one from before there was any tuning.
+        tuning=Tuning.from_json(json.loads(row["tuning"])) if row.get("tuning") else None,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from routereval.data.outcome import Outcome
 from routereval.metrics import METRICS
 from routereval.stats import Interval, intervals
+from routereval.tuning import Tuning
 
 PREDICTIONS_FILE = "file:"
 """How the name of a router begins that took part by a predictions file."""
@@ -66,6 +67,7 @@ class RunResult:
     seconds : of fitting and predicting; a fit that served several scenarios is divided evenly among them.
     error : why the run failed, or None.
     notes : what a reader of the numbers should know.
+    tuning : which parameters were tried and chosen; None where they were given.
     """
 
     spec: RunSpec
@@ -73,6 +75,7 @@ class RunResult:
     seconds: float
     error: str | None = None
     notes: tuple[str, ...] = field(default=())
+    tuning: Tuning | None = None
 
     @cached_property
     def metrics(self) -> dict[str, float]:
@@ -104,6 +107,8 @@ class RunResult:
             spread = f"  [{low:.3f}, {high:.3f}]" if low == low else ""
             number = f"{value:.0f}" if name == "models_used" else f"{value:.3f}"
             lines.append(f"  {name:<14} {number:>7}{spread}")
+        if self.tuning is not None:
+            lines.append(f"  tuned: {self.tuning}")
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
 

@@ -11,7 +11,7 @@ from routereval.errors import ResultsError
 from routereval.results import curves
 
 APPLICATION_ID = 0x52744576  # "RtEv": how a SQLite file says whose it is
-VERSION = 1
+VERSION = 2
 BUSY_SECONDS = 60.0
 
 _SCHEMA = """
@@ -38,7 +38,8 @@ CREATE TABLE runs (
     per_prompt BLOB,             -- zlib of float64 (columns, n)
     counted BLOB,                -- zlib of uint8 (n): which prompts count
     share BLOB,                  -- zlib of float64 (m): how often each candidate is chosen
-    choices BLOB                 -- zlib of int32 (n): position of the chosen candidate, -1 where none; NULL: it draws
+    choices BLOB,                -- zlib of int32 (n): position of the chosen candidate, -1 where none; NULL: it draws
+    tuning TEXT                  -- JSON: parameters tried and chosen; NULL where they were given
 ) WITHOUT ROWID;
 """
 
@@ -108,6 +109,9 @@ def _prepare(connection: sqlite3.Connection) -> None:
             connection.execute(_SCHEMA)
             connection.execute(curves.SCHEMA)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        elif connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+            connection.execute("ALTER TABLE runs ADD COLUMN tuning TEXT")
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:

@@ -156,8 +156,8 @@ class _Writer:
         if dataclasses.is_dataclass(value) and hasattr(value, "fit") and hasattr(value, "predict"):
             return self.router(value)
         raise RouterError(
-            f"{where} is a {type(value).__name__}, which cannot be saved; keep arrays, strings, numbers, tuples, lists, "
-            "dictionaries of these, scikit-learn estimators and routers"
+            f"{where} is a {type(value).__name__}, which cannot be saved; keep arrays, strings, numbers, tuples, "
+            "lists, dictionaries of these, scikit-learn estimators and routers"
         )
 
     def _array(self, array: NDArray[Any], where: str, *, scalar: bool) -> dict[str, Any]:

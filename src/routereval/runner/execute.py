@@ -72,7 +72,8 @@ def perform(task: Task) -> list[RunResult]:
             failed.append(RunResult(spec, None, 0.0, error=_sentence(error)))
     done = []
     if scenarios:
-        results = evaluate_many(task.policy, [s for _, s in scenarios], protocol=task.protocol, seed=task.seed)
+        problems = [scenario for _, scenario in scenarios]
+        results = evaluate_many(task.policy, problems, protocol=task.protocol, seed=task.seed, tune=task.tune)
         for (spec, _), result in zip(scenarios, results, strict=True):
             if isinstance(result, RouterEvalError):
                 done.append(RunResult(spec, None, 0.0, error=_sentence(result)))

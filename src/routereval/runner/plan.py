@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from routereval.data.benchmark import BenchmarkData, PoolKey
 from routereval.datasets import Selection
 from routereval.encoders import embedded
-from routereval.policies import describe, is_reference, source_hash
+from routereval.policies import is_reference, source_hash
 from routereval.protocols import protocol as protocol_named
 from routereval.results.run import RunSpec
+from routereval.tuning import described
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Task:
     pools : which scenarios.
     policy : the router or reference.
     specs : one per pool: what the runs are called.
+    tune : how many combinations of parameters to try; 0 takes them as they are.
     """
 
     data: BenchmarkData
@@ -33,6 +35,7 @@ class Task:
     protocol: str
     seed: int
     specs: tuple[RunSpec, ...]
+    tune: int = 0
 
     def without(self, done: set[str]) -> Task | None:
         """What is left of it; None where all is done."""
@@ -40,7 +43,7 @@ class Task:
         if not left:
             return None
         pools, specs = zip(*left, strict=True)
-        return Task(self.data, self.encoder, pools, self.policy, self.protocol, self.seed, specs)
+        return replace(self, pools=pools, specs=specs)
 
 
 def plan(
@@ -50,6 +53,7 @@ def plan(
     protocol: str = "strict",
     encoder: str = "auto",
     seeds: Sequence[int] = (0,),
+    tune: int = 0,
 ) -> list[Task]:
     """One task per (benchmark, columnwise router or reference, seed), one per scenario for other routers.
 
@@ -64,7 +68,7 @@ def plan(
     for selection in selections:
         actual = embedded(selection.data, encoder).encoder
         for policy in policies:
-            name, params = describe(policy)
+            name, params = described(policy, tune)
             code = source_hash(policy)
             together = is_reference(policy) or getattr(policy, "columnwise", False)
             groups = [selection.pools] if together else [(pool,) for pool in selection.pools]
@@ -83,5 +87,5 @@ def plan(
                         )
                         for strategy, m in pools
                     )
-                    tasks.append(Task(selection.data, actual, pools, policy, protocol, seed, specs))
+                    tasks.append(Task(selection.data, actual, pools, policy, protocol, seed, specs, tune))
     return tasks
