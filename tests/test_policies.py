@@ -171,7 +171,11 @@ def test_a_value_that_a_parameter_cannot_take_says_what_it_takes(given: str, mes
     ("text", "message"),
     [
         ("knn:kk=3", "knn has no parameter 'kk'; did you mean 'k'? It takes: k, ties"),
-        ("kmeans:cluster=3", "kmeans has no parameter 'cluster'; did you mean 'clusters'? It takes: clusters, ties"),
+        (
+            "kmeans:cluster=3",
+            "kmeans has no parameter 'cluster'; did you mean 'clusters'? It takes: clusters, shrinkage, assignment, "
+            "temperature, ties",
+        ),
         ("knn:temperature=3", "knn has no parameter 'temperature'; it takes: k, ties"),
         ("oracle:p=1", "oracle has no parameter 'p'; it takes: none"),
         ("kmeans:seed=3", "kmeans: the seed is set for the whole run; give --seed"),
@@ -251,7 +255,8 @@ def test_an_estimator_by_import_path_is_wrapped_and_described_by_what_differs_fr
 
 def test_a_router_is_described_by_its_name_and_every_parameter_but_the_seed(theirs: Any) -> None:
     assert describe(rv.KNN(k=3)) == ("knn", {"k": 3, "ties": "protocol"})
-    assert describe(rv.KMeans(clusters=2, seed=9)) == ("kmeans", {"clusters": 2, "ties": "protocol"})
+    rest = {"shrinkage": 0.0, "assignment": "hard", "temperature": 0.1, "ties": "protocol"}
+    assert describe(rv.KMeans(clusters=2, seed=9)) == ("kmeans", {"clusters": 2} | rest)
     assert describe(rv.RandomMixture(0.5)) == ("r_o", {"p": 0.5})
     assert describe(rv.Random()) == ("random", {})
     name, params = describe(theirs.Theirs(sizes=(3, 4)))
@@ -307,7 +312,10 @@ def test_a_router_needs_embeddings_unless_it_says_that_it_does_not() -> None:
     ("name", "params"),
     [
         ("knn", {"k": 5, "ties": "protocol"}),
-        ("kmeans", {"clusters": 3, "ties": "protocol"}),
+        (
+            "kmeans",
+            {"clusters": 3, "shrinkage": 0.0, "assignment": "hard", "temperature": 0.1, "ties": "protocol"},
+        ),
         ("oracle", {}),
         ("r_o", {}),
         ("somebody.elses:Router", {}),

@@ -32,7 +32,7 @@ def with_holes(data: rv.BenchmarkData) -> rv.BenchmarkData:
 
 
 def test_the_columnwise_routers_are_those_we_think() -> None:
-    assert set(COLUMNWISE) == {"best_single", "knn", "kmeans", "linear"}
+    assert set(COLUMNWISE) == {"best_single", "knn", "kmeans", "linear", "gmm", "uniroute"}
 
 
 @pytest.mark.parametrize("protocol", ["paper", "strict"])

@@ -25,13 +25,16 @@ if TYPE_CHECKING:
     from routereval.metrics import METRICS
     from routereval.references import BestSingleHindsight, Oracle, Random, RandomMixture
     from routereval.results import ResultStore, RunResult, RunSpec
+    from routereval.routers.avengers import Avengers
     from routereval.routers.best_single import BestSingle
     from routereval.routers.contract import ColumnwiseRouter, Router
+    from routereval.routers.gmm import GMM
     from routereval.routers.kmeans import KMeans
     from routereval.routers.knn import KNN
     from routereval.routers.linear import Linear
     from routereval.routers.mlp import MLP
     from routereval.routers.sklearn import SklearnRouter
+    from routereval.routers.uniroute import LearnedUniRoute, UniRoute
     from routereval.sources.synthetic import Synthetic, SyntheticSpec
 
 __version__ = "0.1.0"
@@ -49,13 +52,16 @@ _HOMES = {
     "metrics": ("METRICS",),
     "references": ("BestSingleHindsight", "Oracle", "Random", "RandomMixture"),
     "results": ("ResultStore", "RunResult", "RunSpec"),
+    "routers.avengers": ("Avengers",),
     "routers.best_single": ("BestSingle",),
     "routers.contract": ("ColumnwiseRouter", "Router"),
+    "routers.gmm": ("GMM",),
     "routers.kmeans": ("KMeans",),
     "routers.knn": ("KNN",),
     "routers.linear": ("Linear",),
     "routers.mlp": ("MLP",),
     "routers.sklearn": ("SklearnRouter",),
+    "routers.uniroute": ("LearnedUniRoute", "UniRoute"),
     "sources.synthetic": ("Synthetic", "SyntheticSpec"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

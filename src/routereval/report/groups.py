@@ -18,7 +18,10 @@ from routereval.results.run import router_label
 from routereval.stats import Interval, interval, resampled_metrics
 
 SHOWN = ("mu", "V_R", "V_B", "E_p")
-ORDER = ("oracle", "r_o", "random", "best_single_hindsight", "best_single", "knn", "kmeans", "linear", "mlp")
+ORDER = (
+    *("oracle", "r_o", "random", "best_single_hindsight", "best_single", "knn", "kmeans", "linear", "mlp"),
+    *("gmm", "avengers", "uniroute", "uniroute_learned"),
+)
 """References first, then routers from simple to not; others follow in alphabetical order."""
 
 

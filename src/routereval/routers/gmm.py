@@ -94,11 +94,11 @@ class GMM(ColumnwiseRouter):
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
 
-        mixture = GaussianMixture(
+        mixture: Any = GaussianMixture(
             clusters, covariance_type=self.covariance, reg_covar=_LEAST_VARIANCE, random_state=self.seed
         )
         with warnings.catch_warnings():
-            # Fewer distinct prompts than clusters, or more steps to take than are taken: the mixture is one all the same.
+            # Fewer distinct prompts than clusters, or steps left to take: it is a mixture all the same.
             warnings.simplefilter("ignore", ConvergenceWarning)
             mixture.fit(points)
         precisions = mixture.precisions_ if self.covariance == "diag" else mixture.precisions_[:, None]

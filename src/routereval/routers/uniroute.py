@@ -1,4 +1,4 @@
-"""UniRoute: a model is the vector of its errors in each cluster of prompts, and a new one joins with that vector alone."""
+"""UniRoute: a model is the vector of its errors in clusters of prompts, and a new one joins with that vector alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from routereval.data.prediction import Prediction, softmax
+from routereval.data.prediction import softmax
 from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
 from routereval.errors import DataError, ParameterError
@@ -110,10 +110,12 @@ class UniRoute(ColumnwiseRouter):
         DataError : the model is already there, or what was measured has a wrong shape or values outside [0, 1].
         """
         if name in self.model_ids_:
-            raise DataError(f"{name!r} is already among the {len(self.model_ids_)} models; give the new one its own name")
+            raise DataError(f"{name!r} is already among {len(self.model_ids_)} models; choose another name")
         vector = self.error_vector(*measured) if isinstance(measured, tuple) else np.asarray(measured, dtype=np.float64)
         if vector.shape != (len(self.centres_),):
-            raise DataError(f"an error vector of shape {vector.shape}; expected ({len(self.centres_)},), one per cluster")
+            raise DataError(
+                f"an error vector of shape {vector.shape}; expected ({len(self.centres_)},), one per cluster"
+            )
         if not ((vector >= 0) & (vector <= 1)).all():
             raise DataError(f"errors lie between {vector.min():g} and {vector.max():g}; expected 0 to 1")
         joined = copy.copy(self)
@@ -123,8 +125,9 @@ class UniRoute(ColumnwiseRouter):
 
     def _cluster(self, queries: Queries) -> NDArray[np.int32]:
         """The cluster of each prompt, (n,)."""
-        nearest = distances(directions(queries.require_embeddings()), self.centres_).argmin(axis=1)
-        return nearest.astype(np.int32)
+        distance = distances(directions(queries.require_embeddings()), self.centres_)
+        nearest: NDArray[np.int32] = distance.argmin(axis=1).astype(np.int32)
+        return nearest
 
     def _errors(self, targets: NDArray[np.float32], member: NDArray[np.int32]) -> NDArray[np.float64]:
         """Mean loss of each model in each cluster, (clusters, m); that of a model never observed is 1."""
@@ -224,7 +227,7 @@ def _slope(
     share = softmax(x @ theta.T).astype(np.float32)
     expected = np.clip(share @ vectors, 0.01, 0.99)
     by_expected = np.nan_to_num((expected - errors) / (expected * (1 - expected)))
-    by_share = by_expected @ vectors.T / np.float32(max(1, np.count_nonzero(~np.isnan(errors))))
+    by_share = by_expected @ vectors.T / np.float32(max(1, int((~np.isnan(errors)).sum())))
     by_logit = share * (by_share - (share * by_share).sum(axis=1, keepdims=True))
     slope: NDArray[np.float32] = by_logit.T @ x
     return slope
