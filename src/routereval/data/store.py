@@ -3,6 +3,7 @@
 ``$ROUTEREVAL_HOME`` or the user's cache directory holds it::
 
     store/<key>/meta.json, *.npy     one BenchmarkData each
+    scratch/                         what is being made and too large for the memory
     seen/<sha256 of a path>.json     which key a file had when it was last read, so that it need not be hashed again
 """
 
@@ -108,6 +109,25 @@ def save(data: BenchmarkData) -> BenchmarkData:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return open_folder(folder)
+
+
+def scratch(needed: int) -> Path:
+    """A folder for what is too large for the memory while it is being made; on the same disk as the store.
+
+    Raises
+    ------
+    DataError : it cannot be made, or there are fewer than ``needed`` bytes left.
+    """
+    folder = home() / "scratch"
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise DataError(
+            f"{needed:,} bytes are needed in {folder}, and {free:,} are left; "
+            "free some space, or set ROUTEREVAL_HOME to a folder that has more"
+        )
+    return folder
 
 
 def seen_key(path: Path, member: str = "") -> str | None:

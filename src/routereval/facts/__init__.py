@@ -106,6 +106,26 @@ def downloads() -> DownloadFacts:
     )
 
 
+@dataclass(frozen=True)
+class FullDataFacts:
+    """Where a benchmark's raw answers are.
+
+    Parameters
+    ----------
+    folder : below ``full_data``.
+    metrics : what the leaderboard's score of an item may be called in them.
+    """
+
+    folder: str
+    metrics: tuple[str, ...]
+
+
+@cache
+def full_data() -> dict[str, FullDataFacts]:
+    """Where each benchmark's raw answers are, by its key."""
+    return {key: FullDataFacts(one["folder"], tuple(one["metrics"])) for key, one in _read("full_data.json").items()}
+
+
 @cache
 def published_results() -> dict[tuple[str, int, str], PublishedRow]:
     """The published results by (benchmark, m, router); routers by our names.
@@ -120,6 +140,23 @@ def published_results() -> dict[tuple[str, int, str], PublishedRow]:
             if cell not in _IMPOSSIBLE:
                 rows[cell] = PublishedRow(*(float(row[name]) for name in ("mu", "V_R", "V_B", "E_p")))
     return rows
+
+
+@cache
+def published_scaling() -> dict[tuple[str, float], dict[int, float]]:
+    """The published scaling curves: by (benchmark, p) the mean score of r_o(p) for each size.
+
+    Read off the published figures, good to about 0.005, thinned to sizes of 1, 2 and 5 times powers of ten and the
+    last; p = 1 is the oracle, p = 0 chance.
+    """
+    curves: dict[tuple[str, float], dict[int, float]] = {}
+    with (_HERE / "published_scaling.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            benchmark, m = row.pop("benchmark"), int(row.pop("m"))
+            for share, mu in row.items():
+                if mu:
+                    curves.setdefault((benchmark, float(share)), {})[m] = float(mu)
+    return curves
 
 
 _OUR_NAMES = {"roberta_cluster": "kmeans", "roberta_MLC": "mlc", "r_o_0.5": "r_o:p=0.5"}

@@ -7,7 +7,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -102,16 +102,27 @@ def _first_wins(offers: Iterable[dict[str, Location]]) -> dict[str, Location]:
 
 def _members(kind: FileKind, archive: Path) -> dict[str, Location]:
     """The files of a kind in a zip; of two members for one key the one less deep."""
-    with _archive(archive) as opened:
-        names = [info.filename for info in opened.infolist() if not info.is_dir()]
+    with open_archive(archive) as opened:
+        names = member_names(opened, archive)
+    names.sort(key=lambda name: (name.count("/"), name))
+    return _first_wins({key: Location(archive, name)} for name in names if (key := kind.key(name)))
+
+
+def member_names(opened: zipfile.ZipFile, archive: Path) -> list[str]:
+    """The names of the files in an open zip.
+
+    Raises
+    ------
+    UnsafeFileError : a member named outside of it.
+    """
+    names = [info.filename for info in opened.infolist() if not info.is_dir()]
     outside = [name for name in names if _leaves_the_archive(name)]
     if outside:
         raise UnsafeFileError(
             f"{archive} was refused: {len(outside)} members are named outside of it (first: {outside[0]!r}); "
             "nothing was unpacked. Get the archive again from where it was published"
         )
-    names.sort(key=lambda name: (name.count("/"), name))
-    return _first_wins({key: Location(archive, name)} for name in names if (key := kind.key(name)))
+    return names
 
 
 def _leaves_the_archive(name: str) -> bool:
@@ -120,22 +131,36 @@ def _leaves_the_archive(name: str) -> bool:
 
 
 @contextmanager
-def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A zip, opened for reading; whatever is wrong with it is a ``DataError``."""
+    with _faults_of(path), zipfile.ZipFile(path) as opened:
+        yield opened
+
+
+@contextmanager
+def _faults_of(path: Path) -> Iterator[None]:
     try:
-        with zipfile.ZipFile(path) as opened:
-            yield opened
+        yield
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as a zip archive: {error}; get it again") from error
 
 
 @contextmanager
-def opened(where: Location) -> Iterator[tuple[BinaryIO, int]]:
-    """The pickle's bytes as a stream and how many there are; of an archive nothing is written to disk."""
+def opened(
+    where: Location, archive: zipfile.ZipFile | None = None, max_ratio: int = MAX_RATIO
+) -> Iterator[tuple[BinaryIO, int]]:
+    """The pickle's bytes as a stream and how many there are; of an archive nothing is written to disk.
+
+    Parameters
+    ----------
+    archive : the zip that holds it, where it is open already.
+    max_ratio : how many times its packed size it may unpack to.
+    """
     if where.member:
-        with _archive(where.path) as archive:
-            info = archive.getinfo(where.member)
-            _check_packing(info, where)
-            with archive.open(info) as member, io.BufferedReader(member) as file:  # type: ignore[type-var]
+        with _faults_of(where.path), nullcontext(archive) if archive else open_archive(where.path) as zipped:
+            info = zipped.getinfo(where.member)
+            _check_packing(info, where, max_ratio)
+            with zipped.open(info) as member, io.BufferedReader(member) as file:  # type: ignore[type-var]
                 yield file, info.file_size
     else:
         try:
@@ -145,7 +170,7 @@ def opened(where: Location) -> Iterator[tuple[BinaryIO, int]]:
             raise DataError(f"cannot read {where}: {error.strerror or error}") from error
 
 
-def _check_packing(info: zipfile.ZipInfo, where: Location) -> None:
+def _check_packing(info: zipfile.ZipInfo, where: Location, max_ratio: int) -> None:
     # zipfile never yields more than the size a member declares, and what it declares is checked here; but it unpacks
     # bzip2 and LZMA in one go, whatever comes out.
     if info.flag_bits & 1:
@@ -156,10 +181,10 @@ def _check_packing(info: zipfile.ZipInfo, where: Location) -> None:
             "bounded. Unpack it yourself and point --data at the folder"
         )
     packed = min(info.compress_size, where.path.stat().st_size)
-    if info.file_size > MAX_RATIO * packed:
+    if info.file_size > max_ratio * packed:
         ratio = info.file_size / max(1, packed)
         raise UnsafeFileError(
             f"{where} was refused: {packed:,} bytes unpack to {info.file_size:,}, {ratio:.0f} times as many, and "
-            f"published files stay below {MAX_RATIO} times. If you trust it, unpack it yourself and "
+            f"published files stay below {max_ratio} times. If you trust it, unpack it yourself and "
             "point --data at the folder"
         )

@@ -20,8 +20,9 @@ from routereval.errors import DataError, UnsafeFileError
 class Guard:
     """Where in a file its reader stands, how much it may still build, and how it refuses."""
 
-    def __init__(self, source: str, size: int):
+    def __init__(self, source: str, size: int, *, nested: bool = False):
         self.source = source
+        self.nested = nested
         self.position = 0
         # Every byte of a file is used twice at most (text to bytes, bytes to array). A file that uses the same bytes
         # again and again is built to fill the memory.
@@ -244,7 +245,8 @@ def _of_strings(guard: Guard, raw: Any, count: int) -> NDArray[Any]:
         guard.refuse(f"fills an array of objects with a {type(raw).__name__}")
     guard.spend(len(raw))
     others = sorted({type(item).__name__ for item in raw if not isinstance(item, str)})
-    if others:
+    # Whatever is in a list was found to be plain when it was put there.
+    if others and not guard.nested:
         guard.refuse(f"has an array of objects that are not all strings ({', '.join(others[:5])})")
     if len(raw) != count:
         raise DataError(
@@ -252,7 +254,11 @@ def _of_strings(guard: Guard, raw: Any, count: int) -> NDArray[Any]:
             f"{len(raw)}; get the file again"
         )
     array = np.empty(count, dtype=object)
-    array[:] = raw
+    if not others:
+        array[:] = raw
+        return array
+    for i, item in enumerate(raw):
+        array[i] = item  # one by one: lists in a list would be taken for a matrix
     return array
 
 

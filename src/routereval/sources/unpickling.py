@@ -15,7 +15,7 @@ from routereval.errors import DataError, RouterEvalError
 from routereval.sources.pickled_objects import Guard, called, finished, hashable, named, plain, set_state
 
 
-def unpickle(file: BinaryIO, source: str, size: int) -> Any:
+def unpickle(file: BinaryIO, source: str, size: int, *, nested: bool = False) -> Any:
     """The value pickled in a file: NumPy arrays and scalars, str, bytes, int, float, bool, None, plain containers.
 
     Arrays are numeric, unicode or objects that are all str. Protocols 0 to 5, written with NumPy 1 or 2.
@@ -25,13 +25,14 @@ def unpickle(file: BinaryIO, source: str, size: int) -> Any:
     file : opened for reading bytes, at the pickle's first byte.
     source : what to call the file in an error.
     size : how many bytes the file has from here on; nothing beyond them is read.
+    nested : whether an array of objects may hold numbers and containers as well as strings.
 
     Raises
     ------
     UnsafeFileError : it asks for anything else; the message names it. Nothing was executed.
     DataError : it is cut off, damaged, or no pickle.
     """
-    guard = Guard(source, size)
+    guard = Guard(source, size, nested=nested)
     machine = _Machine(guard)
     reader = _Bounded(file, size)
     try:
