@@ -78,8 +78,8 @@ class Datasets:
 
     @cached_property
     def origins(self) -> dict[str, str]:
-        """Every benchmark at hand with where it comes from: ``demo``, ``built``, ``official`` or ``leaderboard``."""
-        from routereval.sources import built_folders, leaderboards, official, synthetic
+        """Every benchmark at hand with its origin: ``demo``, ``built``, ``official``, ``leaderboard``, ``full_data``."""
+        from routereval.sources import built_folders, full_data, leaderboards, official, synthetic
 
         found: dict[str, str] = {}
         if self.root is not None:
@@ -94,6 +94,7 @@ class Datasets:
                     logging.getLogger(__name__).warning("no leaderboard is used: %s", error)
                     new = []
                 found |= dict.fromkeys(new, "leaderboard")
+            found |= dict.fromkeys((key for key in full_data.benchmarks(self.root) if key not in found), "full_data")
         return dict.fromkeys(synthetic.DEMO, "demo") | found
 
     def benchmark(self, name: str) -> BenchmarkData:
@@ -113,17 +114,27 @@ class Datasets:
             from routereval.sources import synthetic
 
             return synthetic.load(name)
-        from routereval.sources import built_folders, leaderboards, official
+        from routereval.sources import built_folders, full_data, leaderboards, official
 
         assert self.root is not None
         if self.origins[name] == "built":
             return built_folders.load(name, self.root)
-        if self.origins[name] == "leaderboard":
+        if self.origins[name] in ("leaderboard", "full_data"):
             # Compiled loops, which nobody needs who only looks.
             from routereval.data.building import built
 
-            return built(leaderboards.load(name, self.root), protocol=self.protocol)
-        return official.load(name, self.root)
+            raw = leaderboards if self.origins[name] == "leaderboard" else full_data
+            return self.published(built(raw.load(name, self.root), protocol=self.protocol))
+        return self.published(official.load(name, self.root))
+
+    def published(self, data: BenchmarkData) -> BenchmarkData:
+        """The data with the published embeddings that ``encoder`` names; as they are where it names none of these.
+
+        Split and pools stay, so that the same scenarios are run on every encoder.
+        """
+        from routereval.sources import leaderboards
+
+        return data if self.root is None else leaderboards.with_embeddings(data, self.root, self.encoder)
 
     def unpooled(self, name: str) -> BenchmarkData:
         """Scores of all models there are on a benchmark, to pick pools from: a leaderboard's where there is one.
@@ -132,10 +143,12 @@ class Datasets:
         ------
         UnknownNameError, MissingDataError : as :meth:`benchmark`.
         """
-        from routereval.sources import leaderboards
+        from routereval.sources import full_data, leaderboards
 
-        if self.root is not None and not is_table(name) and name in leaderboards.benchmarks(self.root):
-            return leaderboards.load(name, self.root)
+        if self.root is not None and not is_table(name):
+            for raw in (leaderboards, full_data):
+                if name in raw.benchmarks(self.root):
+                    return self.published(raw.load(name, self.root))
         return self.benchmark(name)
 
     def scenario(self, scenario_id: str) -> Scenario:

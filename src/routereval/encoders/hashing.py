@@ -8,14 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from routereval.encoders.contract import Encoder
+
 
 @dataclass(frozen=True)
-class Hashing:
+class Hashing(Encoder):
     """Counts of words and pairs of words, hashed into ``dimensions`` signed buckets, rows of length one.
 
     It knows nothing of meaning; it is what makes routing possible where there are texts and no embeddings.
     """
 
+    batch_size = 512
     dimensions: int = 512
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:

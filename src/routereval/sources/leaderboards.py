@@ -48,8 +48,12 @@ def benchmarks(root: Path) -> dict[str, str]:
     return found
 
 
-def load(key: str, root: Path) -> BenchmarkData:
+def load(key: str, root: Path, encoder: str | None = None) -> BenchmarkData:
     """Scores of all models of a leaderboard on one benchmark, with the published split and without pools.
+
+    Parameters
+    ----------
+    encoder : which of the published embeddings to take, where they are there; the preferred ones where None.
 
     Raises
     ------
@@ -70,7 +74,48 @@ def load(key: str, root: Path) -> BenchmarkData:
         raise MissingDataError(f"{locations[leaderboard]} has no prompts of {key}; it has: {', '.join(keys)}")
     data = store.find(keys[key])
     assert data is not None
-    return data if data.source == str(locations[leaderboard]) else replace(data, source=str(locations[leaderboard]))
+    named = data if data.source == str(locations[leaderboard]) else replace(data, source=str(locations[leaderboard]))
+    return named if encoder is None else with_embeddings(named, root, encoder)
+
+
+def with_embeddings(data: BenchmarkData, root: Path, encoder: str) -> BenchmarkData:
+    """A published benchmark with the published embeddings of this name, through the store, under a key of its own.
+
+    Everything else stays, so that the same scenarios can be run on several embeddings. Prompts are told apart by their
+    numbers in the whole benchmark, which leaderboards and router datasets have.
+
+    Parameters
+    ----------
+    encoder : the name of a file ``{encoder}_result.pkl``; without one, the data come back as they are.
+
+    Raises
+    ------
+    DataError : the embeddings are of other prompts.
+    """
+    benchmark = facts.benchmarks().get(data.benchmark)
+    where = None if benchmark is None else embeddings_of(benchmark.leaderboard, root).get(encoder)
+    if benchmark is None or where is None or encoder == data.encoder:
+        return data
+    note = f"{where.member}#sha256"
+    digest = store.seen_key(where.path, note)
+    if digest is None:
+        digest = _digest(where)
+        store.remember(where.path, note, digest)
+    key = store.content_key("embeddings", data.data_hash, encoder, digest)
+    found = store.find(key)
+    if found is not None:
+        return replace(found, source=data.source)
+    by_subset = _by_subset(where, "embeddings")
+    # Without numbers in the whole benchmark it cannot be said which embedding is whose.
+    numbers = [int(i) if i.isdecimal() else -1 for i in data.queries.ids]
+    rows = np.concatenate([np.asarray(by_subset[name]) for name in benchmark.subsets if len(by_subset.get(name, ()))])
+    if sorted(numbers) != list(range(len(rows))):
+        raise DataError(
+            f"{where} has embeddings of {len(rows)} prompts of {data.benchmark}, {data.source} not the same"
+        )
+    queries = replace(data.queries, embeddings=rows.astype(np.float32)[numbers])
+    notes = tuple(one for one in data.missing if "embedding" not in one)
+    return store.save(replace(data, queries=queries, encoder=encoder, data_hash=key, missing=notes, store_dir=None))
 
 
 def embeddings_of(leaderboard: str, root: Path) -> dict[str, Location]:
