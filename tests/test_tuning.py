@@ -199,3 +199,24 @@ def test_a_results_file_from_before_tuning_still_opens(tmp_path: Path) -> None:
     with rv.ResultStore(path) as store:
         store.put(rv.evaluate(rv.KNN(), data().scenario("all_strong", 3), tune=2))
         assert sorted(one.tuning is None for one in store.runs()) == [False, True]
+
+
+def test_how_parameters_were_chosen_is_printed(tmp_path: Path) -> None:
+    import json
+
+    from typer.testing import CliRunner
+
+    from routereval.cli import app
+
+    file = str(tmp_path / "r.sqlite")
+    target = ["demo_math/all_strong/3", "demo_math/all_strong/5"]
+    made = CliRunner().invoke(
+        app, ["run", *target, "-r", "knn", "-r", "best_single", "--budget", "3", "--results", file]
+    )
+    assert made.exit_code == 0
+    printed = CliRunner().invoke(app, ["results", file, "--tuning"]).stdout
+    assert printed.count("demo_math/all_strong/") == 2
+    assert "best_single" not in printed
+    rows = json.loads(CliRunner().invoke(app, ["results", file, "--tuning", "--json"]).stdout)
+    assert [len(row["trials"]) for row in rows] == [3, 3]
+    assert all(row["trials"][row["chosen"]]["score"] == max(t["score"] for t in row["trials"]) for row in rows)

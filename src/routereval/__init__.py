@@ -33,9 +33,12 @@ if TYPE_CHECKING:
     from routereval.routers.knn import KNN
     from routereval.routers.linear import Linear
     from routereval.routers.mlp import MLP
+    from routereval.routers.saving import load_router, save_router
     from routereval.routers.sklearn import SklearnRouter
     from routereval.routers.uniroute import LearnedUniRoute, UniRoute
+    from routereval.routing import fit_router, route
     from routereval.sources.synthetic import Synthetic, SyntheticSpec
+    from routereval.tuning import tune
 
 __version__ = "0.1.0"
 
@@ -60,9 +63,12 @@ _HOMES = {
     "routers.knn": ("KNN",),
     "routers.linear": ("Linear",),
     "routers.mlp": ("MLP",),
+    "routers.saving": ("load_router", "save_router"),
     "routers.sklearn": ("SklearnRouter",),
+    "routing": ("fit_router", "route"),
     "routers.uniroute": ("LearnedUniRoute", "UniRoute"),
     "sources.synthetic": ("Synthetic", "SyntheticSpec"),
+    "tuning": ("tune",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -120,6 +120,11 @@ def tune(
     return tuned
 
 
+def trials(wanted: bool, budget: int | None) -> int:
+    """The budget that is meant by whether to tune and how many combinations to try: 0 where nobody asks for any."""
+    return budget or (BUDGET if wanted else 0)
+
+
 def tunable(router: Any) -> bool:
     """Whether there is anything to choose."""
     return bool(_varied(router))

@@ -10,6 +10,7 @@ import typer
 
 from routereval.cli.shared import (
     DEFAULT_RESULTS,
+    BudgetOption,
     DataOption,
     EmbeddingsOption,
     EncoderOption,
@@ -17,6 +18,7 @@ from routereval.cli.shared import (
     MapOption,
     ProtocolName,
     ProtocolOption,
+    TuneOption,
     app,
     datasets_of,
     print_runs,
@@ -36,6 +38,7 @@ Examples:
   routereval run paper-easy --data official/ --protocol paper --skip-missing
   routereval run demo --router knn:k=50,ties=train_mean --router mypkg.mymod:MyRouter
   routereval run my_scores.csv --map score=acc_norm --router knn --json
+  routereval run demo --router knn --router ridge --tune --budget 20
 """
 )
 def run(
@@ -47,6 +50,8 @@ def run(
         list[str] | None,
         typer.Option("--router", "-r", help="name, name:k=v,... or package.module:Class; repeatable. [default: all]"),
     ] = None,
+    tune: TuneOption = False,
+    budget: BudgetOption = None,
     protocol: ProtocolOption = ProtocolName.strict,
     encoder: EncoderOption = "auto",
     seed: Annotated[list[int] | None, typer.Option(min=0, max=2**32 - 1, help="Repeatable. [default: 0]")] = None,
@@ -66,6 +71,7 @@ def run(
     from routereval.policies import EVERYTHING, PolicySpec, needs_embeddings
     from routereval.results import ResultStore
     from routereval.runner.plan import plan
+    from routereval.tuning import trials
 
     policies = [PolicySpec.parse(text).build() for text in router or EVERYTHING]
     datasets = datasets_of(data, encoder, columns, embeddings, protocol.value)
@@ -82,7 +88,9 @@ def run(
         if is_table(selection.data.source):
             for note in selection.data.missing:
                 tell(f"{selection.data.benchmark}: {note}")
-    tasks = plan(selections, policies, protocol=protocol.value, encoder=encoder, seeds=seed or [0])
+    tasks = plan(
+        selections, policies, protocol=protocol.value, encoder=encoder, seeds=seed or [0], tune=trials(tune, budget)
+    )
     keys = {spec.key for task in tasks for spec in task.specs}
     with ResultStore(results) as store:
         stored = len(keys & store.done())

@@ -54,6 +54,12 @@ MapOption = Annotated[
 ]
 EmbeddingsOption = Annotated[Path | None, typer.Option(help="For a table: .npy file, one row per prompt.")]
 
+TuneOption = Annotated[bool, typer.Option("--tune", help="Choose each router's parameters on validation prompts.")]
+BudgetOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="How many combinations of parameters each router may try; implies --tune. [default: 12]"),
+]
+
 
 def datasets_of(
     data: Path | None,

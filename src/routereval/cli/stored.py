@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,25 +18,47 @@ from routereval.cli.shared import (
     print_runs,
 )
 
+if TYPE_CHECKING:
+    from routereval.results import StoredRun
+
 
 @app.command(
     epilog="""\b
 Examples:
   routereval results routereval.sqlite
   routereval results routereval.sqlite --json | jq '.[] | select(.error)'
+  routereval results routereval.sqlite --tuning
 """
 )
 def results(
-    file: Annotated[Path, typer.Argument(help="A results file.")] = DEFAULT_RESULTS, as_json: JsonOption = False
+    file: Annotated[Path, typer.Argument(help="A results file.")] = DEFAULT_RESULTS,
+    tuning: Annotated[bool, typer.Option("--tuning", help="How parameters were chosen, instead.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Print stored results again; nothing is run."""
     from routereval.results import ResultStore
 
     with ResultStore(file, create=False) as store:
         runs = store.runs()
+    if tuning:
+        _print_tuning(runs, as_json)
+        return
     print_runs(runs, as_json)
     if any(one.error for one in runs):
         raise typer.Exit(1)
+
+
+def _print_tuning(runs: Sequence[StoredRun], as_json: bool) -> None:
+    from routereval.report.tunings import tuning_rows, tuning_trials
+
+    if as_json:
+        typer.echo(json.dumps(tuning_trials(runs), indent=1))
+        return
+    from routereval.report.tables import listing_table
+    from routereval.report.terminal import console
+
+    rows = tuning_rows(runs)
+    console().print(listing_table(rows) if rows else "no run was tuned; see routereval run --tune")
 
 
 @app.command(

@@ -1,0 +1,144 @@
+"""A router is fitted, kept in a folder, and asked which model should answer a prompt."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import routereval as rv
+from routereval.cli import app
+from routereval.errors import DataError, MissingDataError, ParameterError
+from routereval.routers.saving import load_router
+from routereval.routing import fit_router, keep, route
+from routereval.sources.prompts import read_prompts
+
+SUMS, POEMS = "add the numbers {} and {}", "write a poem about rain number {} and {}"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """One model is right on sums, the other on poems."""
+    rows = ["prompt_id,text,calculator,poet,neither"]
+    for i in range(100):
+        rows += [f"s{i},{SUMS.format(i, i + 1)},1,0,0", f"p{i},{POEMS.format(i, i + 1)},0,1,0"]
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join(rows))
+    return path
+
+
+def invoke(*arguments: str, text: str | None = None) -> Any:
+    return CliRunner().invoke(app, list(arguments), input=text, catch_exceptions=False)
+
+
+def test_a_router_that_was_kept_routes_new_prompts_as_it_learned_to(table: Path, tmp_path: Path) -> None:
+    scenario = rv.load_table(table, encoder="hashing").scenario("all", 3)
+    keep(fit_router(rv.KNN(k=3), scenario), tmp_path / "router")
+    saved = load_router(tmp_path / "router")
+    assert saved.about["scenario"] == "mine/all/3"
+    assert saved.about["encoder"] == "hashing"
+    routes = route(saved, [SUMS.format(500, 501), POEMS.format(7, 9)])
+    assert [one.model for one in routes] == ["calculator", "poet"]
+    assert next(iter(routes[0].scores)) == "calculator"
+    assert routes[0].scores["neither"] == 0
+
+
+def test_the_choices_are_those_of_evaluation(table: Path) -> None:
+    scenario = rv.load_table(table, encoder="hashing").scenario("all", 3)
+    texts = list(scenario.test.queries.texts or ())
+    routes = route(fit_router(rv.KNN(), scenario), texts)
+    result = rv.evaluate(rv.KNN(), scenario)
+    assert [one.model for one in routes] == [scenario.pool.model_ids[i] for i in result.outcome.choices]
+
+
+def test_ties_go_to_the_best_train_mean_under_strict_and_to_the_first_under_paper(table: Path) -> None:
+    scenario = rv.load_table(table, encoder="hashing").scenario("all", 3)
+    for protocol in ("strict", "paper"):
+        saved = fit_router(rv.KMeans(clusters=1), scenario, protocol=protocol)
+        (one,) = route(saved, ["anything"])
+        result = rv.evaluate(rv.KMeans(clusters=1), scenario, protocol=protocol)
+        assert one.model == scenario.pool.model_ids[result.outcome.choices[0]]
+
+
+def test_parameters_can_be_chosen_on_the_way(table: Path) -> None:
+    scenario = rv.load_table(table, encoder="hashing").scenario("all", 3)
+    saved = fit_router(rv.KNN(), scenario, tune=4)
+    assert any("4 tried" in note for note in saved.about["notes"])
+
+
+def test_a_reference_cannot_be_kept(table: Path) -> None:
+    scenario = rv.load_table(table, encoder="hashing").scenario("all", 3)
+    with pytest.raises(ParameterError, match="reads the answers"):
+        fit_router(rv.Oracle(), scenario)
+
+
+def test_shipped_embeddings_cannot_be_made_for_a_new_prompt_and_that_is_said() -> None:
+    saved = fit_router(rv.KNN(), rv.load_scenario("demo_math/all_strong/3"))
+    with pytest.raises(MissingDataError, match="--encoder"):
+        route(saved, ["What is 2 + 2?"])
+    with pytest.raises(DataError, match="trained on 32-d"):
+        route(saved, ["What is 2 + 2?"], encoder="hashing")
+    (one,) = route(saved, ["What is 2 + 2?"], embeddings=np.ones((1, 32), dtype=np.float32))
+    assert one.model in saved.model_ids
+
+
+def test_a_fitted_encoder_cannot_embed_a_new_prompt_alone(table: Path) -> None:
+    saved = fit_router(rv.KNN(), rv.load_table(table, encoder="tfidf_svd:dimensions=8").scenario("all", 3))
+    with pytest.raises(MissingDataError, match="fitted on a benchmark's own prompts"):
+        route(saved, ["What is 2 + 2?"])
+
+
+def test_a_router_that_needs_no_embeddings_asks_for_none() -> None:
+    saved = fit_router(rv.BestSingle(), rv.load_scenario("demo_math/all_strong/3"))
+    assert len(route(saved, ["a", "b"])) == 2
+    assert route(saved, []) == []
+
+
+def test_fit_and_route_on_the_command_line(table: Path, tmp_path: Path) -> None:
+    folder = str(tmp_path / "router")
+    target = f"{table}/all/3"
+    made = invoke("fit", target, "--router", "knn:k=3", "--encoder", "hashing", "--out", folder)
+    assert made.exit_code == 0
+    assert "3 models, fitted on 160 prompts" in made.stdout
+    asked = invoke("route", "--router", folder, SUMS.format(3, 4), POEMS.format(1, 2))
+    lines = asked.stdout.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["calculator", "poet"]
+    assert "calculator 1.000" in lines[0]
+    piped = invoke("route", "--router", folder, "--json", text=f"{SUMS.format(8, 9)}\n\n{POEMS.format(8, 9)}\n")
+    rows = json.loads(piped.stdout)
+    assert [row["model"] for row in rows] == ["calculator", "poet"]
+    assert set(rows[0]["scores"]) == {"calculator", "poet", "neither"}
+
+
+def test_prompts_come_from_words_a_file_or_standard_input(tmp_path: Path) -> None:
+    import io
+
+    plain, lines = tmp_path / "p.txt", tmp_path / "p.jsonl"
+    plain.write_text("one\n\ntwo\n")
+    lines.write_text('"one\\nline"\n{"prompt": "two"}\n{"question": "three"}\n')
+    nothing = io.StringIO()
+    assert read_prompts(["a", "b"], None, nothing) == ["a", "b"]
+    assert read_prompts([], plain, nothing) == ["one", "two"]
+    assert read_prompts([], lines, nothing) == ["one\nline", "two", "three"]
+    assert read_prompts([], None, io.StringIO("x\ny\n")) == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("{", "line 1 is no JSON"), ("3", "holds no prompt"), ('{"a": 1}', "holds no prompt")]
+)
+def test_a_line_that_is_no_prompt_is_named(content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_prompts([], path, None)  # type: ignore[arg-type]
+
+
+def test_two_sources_of_prompts_or_none_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="give one of them"):
+        read_prompts(["a"], tmp_path / "p.txt", None)  # type: ignore[arg-type]
+    with pytest.raises(MissingDataError, match="there is no file"):
+        read_prompts([], tmp_path / "p.txt", None)  # type: ignore[arg-type]
