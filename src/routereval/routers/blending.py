@@ -1,0 +1,102 @@
+"""Predictions of several routers as one: each on the scale of scores, then weighted, never negatively."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+_STEPS = 50
+_SMALL = 1e-9
+
+
+def on_score_scale(scores: NDArray[np.float64], targets: NDArray[np.float32]) -> tuple[float, float] | None:
+    """Slope and intercept of the logistic curve that makes chances of a router's scores; None where they are scores.
+
+    Scores within [-0.5, 1.5] are taken as they are. Others (logits, ratings, ranks) go through
+    1 / (1 + exp(-(slope x score + intercept))), fitted on all cells at once to the cross-entropy with the targets
+    (Platt 1999). The slope is not negative: a router that orders the models the wrong way round says nothing.
+
+    Parameters
+    ----------
+    scores : (n, m) of prompts the router was not fitted on.
+    targets : (n, m) in [0, 1], nan where not observed.
+    """
+    if scores.size == 0 or (scores.min() >= -0.5 and scores.max() <= 1.5):
+        return None
+    seen = ~np.isnan(targets)
+    x, y = scores[seen], targets[seen].astype(np.float64)
+    centre, spread = (float(x.mean()), float(x.std())) if len(x) else (0.0, 0.0)
+    if spread < _SMALL * max(1.0, abs(centre)):
+        return 0.0, 0.0
+    a, b = _logistic((x - centre) / spread, y)
+    return (a / spread, b - a * centre / spread) if a > 0 else (0.0, 0.0)
+
+
+def rescaled(scores: NDArray[np.float64], scale: tuple[float, float] | None) -> NDArray[np.float64]:
+    """A router's scores on the scale that :func:`on_score_scale` found, (n, m)."""
+    if scale is None:
+        return scores
+    return 1 / (1 + np.exp(-np.clip(scale[0] * scores + scale[1], -500, 500)))
+
+
+def weights_of(members: Sequence[NDArray[np.float64]], targets: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The weights, none negative, whose sum of the members is nearest to the targets, (len(members),).
+
+    Least squares (Lawson and Hanson 1974) over the observed cells, after each prompt's mean over the models is taken
+    from members and targets alike: a choice depends on differences between models alone, and how hard a prompt is would
+    drown them::
+
+        min_w  |y - sum_b w_b x_b|^2 / 2 + sum_b e_b w_b,   w >= 0
+
+    e_b is the standard error of x_b's product with what the models' means leave of y, prompts being independent: a
+    member counts as far as it says more than chance would (a lasso that spares the means, e_0 = 0). All weight is on
+    the means where no differences are left.
+
+    Parameters
+    ----------
+    members : (n, m) each, on the scale of scores; the models' means come first.
+    targets : (n, m), nan where not observed.
+    """
+    from scipy.optimize import nnls  # type: ignore[attr-defined]
+
+    seen = ~np.isnan(targets)
+    centred = [_centred(member, seen) for member in members]
+    y = _centred(np.nan_to_num(targets).astype(np.float64), seen)
+    gram = np.array([[np.vdot(one, other) for other in centred] for one in centred])
+    left = y - centred[0]
+    chance = [0.0, *(float(np.linalg.norm(np.einsum("ij,ij->i", one, left))) for one in centred[1:])]
+    products = np.array([np.vdot(one, y) for one in centred]) - chance
+    # A sum of squares needs no more of the cells than their products: nnls gets as many rows as there are members.
+    values, vectors = np.linalg.eigh(gram)
+    kept = values > _SMALL * max(values.max(), _SMALL)
+    root = np.sqrt(values[kept])
+    if not kept.any():
+        return np.eye(len(members))[0]
+    weights, _ = nnls(root[:, None] * vectors[:, kept].T, vectors[:, kept].T @ products / root)
+    return np.asarray(weights if weights.sum() > 0 else np.eye(len(members))[0], dtype=np.float64)
+
+
+def _centred(values: NDArray[np.float64], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Values less their mean over the observed models of the prompt; 0 where not observed."""
+    kept = np.where(seen, values, 0.0)
+    kept -= (kept.sum(axis=1) / np.maximum(seen.sum(axis=1), 1))[:, None]
+    return np.where(seen, kept, 0.0)
+
+
+def _logistic(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
+    """Slope and intercept of the logistic regression of y in [0, 1] on x, by Newton's method, all but unpenalised."""
+    parameters = np.array([0.0, np.log((y.mean() + 0.01) / (1.01 - y.mean()))])
+    for _ in range(_STEPS):
+        p = 1 / (1 + np.exp(-np.clip(parameters[0] * x + parameters[1], -500, 500)))
+        w = p * (1 - p)
+        penalty = 1e-3 * parameters
+        gradient = np.array([np.vdot(p - y, x), (p - y).sum()]) + penalty
+        hessian = np.array([[np.vdot(w * x, x), np.vdot(w, x)], [np.vdot(w, x), w.sum()]]) + 1e-3 * np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
+        # No step is larger than the curve is curved: Newton's method overshoots where it is flat.
+        parameters = parameters - np.clip(step, -2.0, 2.0)
+        if np.abs(step).max() < 1e-8:
+            break
+    return float(parameters[0]), float(parameters[1])
