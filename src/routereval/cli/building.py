@@ -51,7 +51,8 @@ def build(
         typer.Option(
             "--strategy",
             "-s",
-            help="all_strong, all_weak, strong_to_weak, random, greedy; repeatable. [default: the first three]",
+            help="all_strong, all_weak, strong_to_weak, random, greedy, cheapest_covering (needs costs); repeatable. "
+            "[default: the first three]",
         ),
     ] = None,
     draws: Annotated[int, typer.Option(min=1, help="Random pools of each size.")] = 1,

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from routereval.data import store
+from routereval.data import covering, store
 from routereval.data.benchmark import BenchmarkData, PoolKey
 from routereval.data.conditions import Condition, Metadata, models_where
 from routereval.data.duplicates import clusters_of
@@ -22,7 +22,7 @@ from routereval.errors import DataError, ParameterError
 from routereval.seeding import generator
 
 PUBLISHED_SIZES = (3, 5, 10, 100, 1000)
-KNOWN_STRATEGIES = (*STRATEGIES, "random", "greedy")
+KNOWN_STRATEGIES = (*STRATEGIES, "random", "greedy", covering.STRATEGY)
 SEED = 42
 """What the published splits and pools were drawn with."""
 
@@ -34,7 +34,7 @@ class PoolPlan:
     Parameters
     ----------
     sizes : m of the pools; all published sizes that the models allow where None.
-    strategies : of the published ones, ``random`` and ``greedy``.
+    strategies : of the published ones, ``random``, ``greedy`` and ``cheapest_covering``, which needs costs.
     draws : how many random pools of each size; several are called ``random-0``, ``random-1``, ....
     models : names and wildcards; where there are any, one more pool ``chosen`` of these models.
     seed : of the random pools.
@@ -110,8 +110,10 @@ def built(
         return replace(found, source=data.source)
     rng = np.random.RandomState(SEED)
     split, together = split_of(data, protocol, rng)
-    visible = data.scores if protocol == "paper" else data.scores.rows(np.sort(np.r_[split.train, split.val]))
-    pools, impossible = _pools(visible, plan, names, rng, data.benchmark)
+    shown = None if protocol == "paper" else np.sort(np.r_[split.train, split.val])
+    visible = data.scores if shown is None else data.scores.rows(shown)
+    costs = partial(covering.mean_costs, data, shown)
+    pools, impossible = _pools(visible, plan, names, rng, data.benchmark, costs)
     if not pools:
         raise DataError(f"{data.benchmark}: no pool can be made; {'; '.join([*notes, *impossible])}")
     return store.save(
@@ -126,6 +128,15 @@ def built(
             store_dir=None,
         )
     )
+
+
+def with_split(data: BenchmarkData, protocol: str) -> BenchmarkData:
+    """The data with the split that :func:`built` gives them, and no pools."""
+    if protocol == "paper":
+        return data
+    split, notes = split_of(data, protocol, np.random.RandomState(SEED))
+    key = store.content_key("split", data.data_hash, protocol)
+    return replace(data, split=split, pools={}, data_hash=key, missing=(*data.missing, *notes), store_dir=None)
 
 
 def split_of(data: BenchmarkData, protocol: str, rng: np.random.RandomState) -> tuple[Split, list[str]]:
@@ -158,7 +169,12 @@ def _chosen_names(known: Sequence[str], plan: PoolPlan, metadata: Metadata) -> t
 
 
 def _pools(
-    visible: ScoreMatrix, plan: PoolPlan, names: Sequence[str] | None, rng: np.random.RandomState, benchmark: str
+    visible: ScoreMatrix,
+    plan: PoolPlan,
+    names: Sequence[str] | None,
+    rng: np.random.RandomState,
+    benchmark: str,
+    costs_of: Callable[[], covering.Costs],
 ) -> tuple[dict[PoolKey, CandidatePool], list[str]]:
     """The pools that can be made, and why the others cannot, or what was given up for one."""
     everyone = visible
@@ -198,6 +214,14 @@ def _pools(
                 # From names, so that a draw does not depend on which others there are.
                 own = generator("random pool", benchmark, m, draw, plan.seed)
                 attempt(partial(random_pool, visible, m, own, name))
+    if covering.STRATEGY in plan.strategies:
+        try:
+            costs = costs_of()
+            impossible.extend(costs.notes)
+            for m in wanted:
+                attempt(partial(covering.cheapest_covering, visible, costs, m))
+        except DataError as error:
+            impossible.append(str(error))
     if names is not None:
         attempt(partial(chosen, everyone, names))
     return pools, impossible

@@ -64,7 +64,7 @@ def _tokens(cell: Any) -> float:
     if isinstance(cell, bool | np.bool_) or cell is None:
         return math.nan
     if isinstance(cell, int | float | np.integer | np.floating):
-        return float(cell) if abs(cell) < 2**53 and cell >= 0 else math.nan
+        return float(cell) if 0 <= float(cell) < 2**53 else math.nan
     if isinstance(cell, np.ndarray) and cell.dtype != object:
         return float(cell.shape[-1]) if cell.ndim else math.nan
     if not is_list(cell):
