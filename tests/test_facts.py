@@ -22,3 +22,15 @@ def test_published_entropies_do_not_exceed_what_the_pool_allows() -> None:
 
 def test_every_suite_names_known_benchmarks_or_the_demo() -> None:
     assert {suite["benchmarks"] for suite in facts.suites().values()} == {"published", "demo"}
+
+
+def test_published_curves_of_r_o_rise_with_p_and_that_of_the_oracle_with_m() -> None:
+    curves = facts.published_scaling()
+    assert len(curves) == 12 * 11
+    assert curves["gsm8k", 1.0][2] == 0.5826
+    for benchmark in facts.benchmarks():
+        oracle = list(curves[benchmark, 1.0].values())
+        assert oracle == sorted(oracle)
+        chance, half, best = (list(curves[benchmark, p].values())[-1] for p in (0.0, 0.5, 1.0))
+        # r_o(p) is p times the oracle and 1 - p times chance; what was read off is good to about 0.005.
+        assert abs(half - (chance + best) / 2) < 0.02

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from routereval.data.scaling import expected_oracle, grid_named, published_grid, random_pools, short_grid
+from routereval.data.scaling import chance_means, expected_oracle, grid_named, published_grid, random_pools, short_grid
 from routereval.data.scores import ScoreMatrix
 from routereval.errors import ParameterError
 
@@ -59,9 +59,29 @@ def test_the_published_grid_is_that_of_the_figures() -> None:
     assert [m for m in grid if 496 <= m <= 515] == [496, 498, 500, 505, 510, 515]
     assert grid[-3:] == [4960, 4980, 5000]
     assert published_grid(1823, step=10)[-1] == 1820
-    assert grid_named("published", 1823, "mmlu_pro") == published_grid(1823, step=10)
-    assert grid_named("published", 1823, "arc") == published_grid(1823)
+    # And all models, where the figures end just short of them.
+    assert grid_named("published", 1823, "mmlu_pro") == [*published_grid(1823, step=10), 1823]
+    assert grid_named("published", 1823, "arc") == [*published_grid(1823), 1823]
+    assert grid_named("published", 5000, "arc") == published_grid(5000)
+    assert set(short_grid(1823)) < set(grid_named("published", 1823, "arc"))
     with pytest.raises(ParameterError, match="unknown grid 'long'; expected short or published"):
         grid_named("long", 10, "arc")
     assert grid_named("short", 78, "arc") == short_grid(78)
     assert short_grid(78) == [2, 3, 5, 10, 20, 50, 78]
+
+
+def test_chance_with_missing_cells_is_the_mean_over_prompts_of_means_over_those_observed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    dense = (rng.random((40, 9)) < 0.4).astype(float)
+    dense[rng.random(dense.shape) < 0.6] = np.nan
+    scores = ScoreMatrix.from_dense(dense, list(map(str, range(40))), list("abcdefghi"), missing=True)
+    pools = random_pools(9, 3, 6, rng)
+    expected = []
+    for pool in pools:
+        rows = [row[~np.isnan(row)] for row in dense[:, pool]]
+        expected.append(np.mean([row.mean() for row in rows if len(row)]))
+    for at_once in (1024, 7):
+        monkeypatch.setattr("routereval.data.scaling.PROMPTS_AT_ONCE", at_once)
+        assert chance_means(scores, pools) == pytest.approx(expected, abs=1e-12)

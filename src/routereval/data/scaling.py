@@ -14,6 +14,9 @@ from routereval.kernels.pools import draw_pools
 
 Index = NDArray[np.int64]
 
+PROMPTS_AT_ONCE = 1024
+"""How many prompts' scores are unpacked at a time."""
+
 
 def published_grid(models: int, step: int = 20) -> list[int]:
     """The sizes of the published scaling figures: 2 to 200 by 1, to 500 by 2, to 1000 by 5, then by ``step``."""
@@ -28,14 +31,14 @@ def short_grid(models: int) -> list[int]:
 
 
 def grid_named(name: str, models: int, benchmark: str) -> list[int]:
-    """The ``short`` or the ``published`` grid; the latter has a finer end for MMLU-PRO.
+    """The ``short`` or the ``published`` grid; the latter has a finer end for MMLU-PRO, and all models besides.
 
     Raises
     ------
     ParameterError : no such grid.
     """
     if name == "published":
-        return published_grid(models, step=10 if benchmark == "mmlu_pro" else 20)
+        return sorted({*published_grid(models, step=10 if benchmark == "mmlu_pro" else 20), models})
     if name == "short":
         return short_grid(models)
     raise ParameterError(f"unknown grid {name!r}; expected short or published")
@@ -74,6 +77,24 @@ def expected_oracle(scores: ScoreMatrix, sizes: Sequence[int]) -> NDArray[np.flo
         log_share = _log_choose(k - 1, m - 1) - _log_choose(np.array([models]), m)
         expected.append(float(np.exp(log_share) @ mean_of_sorted))
     return np.array(expected)
+
+
+def chance_means(scores: ScoreMatrix, pools: Index) -> NDArray[np.float64]:
+    """Chance's mean score on each pool, (pools,): on a prompt the mean over the pool's models observed there.
+
+    Prompts that no model of a pool was observed on do not count for it.
+    """
+    member = np.zeros((scores.shape[1], len(pools)))
+    member[pools, np.arange(len(pools))[:, None]] = 1
+    sums, counted = np.zeros(len(pools)), np.zeros(len(pools))
+    for start in range(0, scores.shape[0], PROMPTS_AT_ONCE):
+        dense = scores.rows(np.arange(start, min(start + PROMPTS_AT_ONCE, scores.shape[0]))).dense()
+        seen = (~np.isnan(dense)).astype(np.float64) @ member
+        totals = np.nan_to_num(dense).astype(np.float64) @ member
+        sums += np.divide(totals, seen, out=np.zeros_like(totals), where=seen > 0).sum(axis=0)
+        counted += (seen > 0).sum(axis=0)
+    means: NDArray[np.float64] = np.divide(sums, counted, out=np.full(len(pools), np.nan), where=counted > 0)
+    return means
 
 
 def _log_choose(n: NDArray[np.int64], k: int) -> NDArray[np.float64]:
