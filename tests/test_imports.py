@@ -66,7 +66,7 @@ def test_every_room_has_a_layer() -> None:
 
 @pytest.mark.parametrize("statement", ["import routereval", "import routereval.cli", "import routereval.datasets"])
 def test_nothing_heavy_is_imported_early(statement: str) -> None:
-    heavy = "numba", "sklearn", "polars", "rich.table", "torch"
+    heavy = "numba", "sklearn", "polars", "rich.table", "torch", "matplotlib"
     code = f"import sys; {statement}; print([name for name in {heavy!r} if name in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
