@@ -17,6 +17,7 @@ from routereval.data.scenario import Partition
 from routereval.errors import ParameterError
 from routereval.kernels.neighbours import neighbour_sums, observed_neighbour_sums
 from routereval.routers.contract import ColumnwiseRouter, Ties
+from routereval.routers.standardising import centre_and_scale, standardised
 
 Metric = Literal["cosine", "euclidean"]
 Weights = Literal["uniform", "similarity"]
@@ -53,7 +54,7 @@ class KNN(ColumnwiseRouter):
     search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
         "k": (5, 10, 20, 40, 80, 160, 320),
         "weights": ("uniform", "similarity"),
-        "shrinkage": (0.0, 10.0),
+        "shrinkage": (0.0, 20.0),
     }
     _found: ClassVar[_Found | None] = None
     k: int = 5
@@ -74,10 +75,10 @@ class KNN(ColumnwiseRouter):
         self._check(len(train))
         embeddings = train.queries.require_embeddings()
         vars(self).pop("_found", None)
-        self.centre_: NDArray[np.float64] | None = None
+        self.centre_: NDArray[np.float32] | None = None
         self.scale_ = 1.0
         if self.metric == "euclidean":
-            self.centre_, self.scale_ = _frame(embeddings)
+            self.centre_, self.scale_ = centre_and_scale(embeddings)
         self.points_ = self._placed(embeddings)
         self.targets_ = np.ascontiguousarray(train.targets_by_model.T)
         self.means_ = train.target_means
@@ -134,10 +135,7 @@ class KNN(ColumnwiseRouter):
 
     def _placed(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embeddings as they are compared."""
-        if self.centre_ is None:
-            return _unit(embeddings)
-        placed: NDArray[np.float32] = (embeddings / self.scale_ - self.centre_).astype(np.float32)
-        return placed
+        return _unit(embeddings) if self.centre_ is None else standardised(embeddings, self.centre_, self.scale_)
 
     def _weights(self, similarity: NDArray[np.float32]) -> NDArray[np.float64]:
         """What each neighbour counts, (n, k); the nearest counts one."""
@@ -235,17 +233,6 @@ def _sums(
 
     _by_rows(add, len(index))
     return total, seen, squares
-
-
-def _frame(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]:
-    """Centre and scale after which lengths have a root mean square of one; the centre is in units of the scale."""
-    largest = float(np.abs(embeddings).max()) or 1.0
-    centred = embeddings / largest
-    centre = centred.mean(axis=0, dtype=np.float64)
-    centred -= centre
-    length = float(np.sqrt(np.mean(np.einsum("ij,ij->i", centred, centred), dtype=np.float64)))
-    length = length if length > 1e-6 else 1.0
-    return centre / length, largest * length
 
 
 _SMALL = np.float32(1e-15)

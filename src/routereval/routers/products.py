@@ -64,6 +64,9 @@ def model_sums(weights: NDArray[Real], rows: NDArray[Real]) -> NDArray[Real]:
 
 
 def _threaded(work: Callable[[slice], None], n: int, size: int) -> None:
+    if n <= size:
+        work(slice(0, n))  # starting threads would take longer than this
+        return
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(work, [slice(start, start + size) for start in range(0, n, size)]))
 
