@@ -42,7 +42,11 @@ DataOption = Annotated[
     ),
 ]
 EncoderOption = Annotated[
-    str, typer.Option(help="Embeddings: shipped, hashing, or auto (shipped where there are any).")
+    str,
+    typer.Option(
+        help="Embeddings: shipped, wordllama, sentence_bert, st:MODEL, ... (see routereval list encoders), "
+        "or auto: shipped where there are any."
+    ),
 ]
 ProtocolOption = Annotated[ProtocolName, typer.Option(help="strict (sound) or paper (as published, faults and all).")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -91,11 +95,15 @@ def print_runs(runs: Sequence[StoredRun], as_json: bool) -> None:
 
         typer.echo(json.dumps(json_rows(runs), indent=1))
     else:
+        from routereval.report.controls import controls_were_run
+        from routereval.report.controls_table import controls_table
         from routereval.report.tables import results_table
         from routereval.report.terminal import console
 
         terminal = console()
         terminal.print(results_table(runs, terminal.width))
+        if controls_were_run(runs):
+            terminal.print("", controls_table(runs, terminal.width))
 
 
 def tell(text: str) -> None:

@@ -28,11 +28,13 @@ Examples:
   routereval results routereval.sqlite
   routereval results routereval.sqlite --json | jq '.[] | select(.error)'
   routereval results routereval.sqlite --tuning
+  routereval results routereval.sqlite --controls
 """
 )
 def results(
     file: Annotated[Path, typer.Argument(help="A results file.")] = DEFAULT_RESULTS,
     tuning: Annotated[bool, typer.Option("--tuning", help="How parameters were chosen, instead.")] = False,
+    controls: Annotated[bool, typer.Option("--controls", help="Routers beside controls, instead.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print stored results again; nothing is run."""
@@ -43,9 +45,23 @@ def results(
     if tuning:
         _print_tuning(runs, as_json)
         return
+    if controls:
+        _print_controls(runs, as_json)
+        return
     print_runs(runs, as_json)
     if any(one.error for one in runs):
         raise typer.Exit(1)
+
+
+def _print_controls(runs: Sequence[StoredRun], as_json: bool) -> None:
+    from routereval.report.controls_table import control_rows, controls_table
+    from routereval.report.terminal import console
+
+    if as_json:
+        typer.echo(json.dumps(control_rows(runs), indent=1))
+    else:
+        terminal = console()
+        terminal.print(controls_table(runs, terminal.width))
 
 
 def _print_tuning(runs: Sequence[StoredRun], as_json: bool) -> None:

@@ -72,10 +72,12 @@ def weights_of(members: Sequence[NDArray[np.float64]], targets: NDArray[np.float
     values, vectors = np.linalg.eigh(gram)
     kept = values > _SMALL * max(values.max(), _SMALL)
     root = np.sqrt(values[kept])
-    if not kept.any():
-        return np.eye(len(members))[0]
-    weights, _ = nnls(root[:, None] * vectors[:, kept].T, vectors[:, kept].T @ products / root)
-    return np.asarray(weights if weights.sum() > 0 else np.eye(len(members))[0], dtype=np.float64)
+    weights: NDArray[np.float64] = np.zeros(len(members))
+    if kept.any():
+        weights = nnls(root[:, None] * vectors[:, kept].T, vectors[:, kept].T @ products / root)[0]
+    if weights.sum() <= 0:
+        weights[0] = 1.0
+    return weights
 
 
 def _centred(values: NDArray[np.float64], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
