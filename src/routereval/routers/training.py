@@ -106,3 +106,33 @@ def check_training(name: str, *, recipe: str, learning_rate: float | None, **cou
     for what, count in counts.items():
         if count is not None and count < 1:
             raise ParameterError(f"{name} has {what} = {count}; it must be at least 1")
+
+
+def standard(embeddings: Floats) -> tuple[NDArray[np.float64], float]:
+    """What moves embeddings to mean zero and scales them, all dimensions alike, to a mean square length of one.
+
+    A penalty then means the same whatever the encoder.
+
+    Parameters
+    ----------
+    embeddings : (n, d) of the training prompts.
+
+    Returns
+    -------
+    centre : (d,) their mean.
+    factor : one over the root mean square of their distances from it; 0 where they are all the same.
+    """
+    centre: NDArray[np.float64] = embeddings.mean(axis=0, dtype=np.float64)
+    apart = embeddings - centre
+    largest = float(np.abs(apart).max())
+    if largest <= 1e-6 * float(np.abs(centre).max()):
+        return centre, 0.0  # no more than rounding
+    # Over the largest entry first: squares of extreme numbers do not fit.
+    apart /= largest
+    return centre, 1 / (largest * float(np.sqrt(np.einsum("ij,ij->", apart, apart) / len(apart))))
+
+
+def standardised(embeddings: Floats, centre: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
+    """Embeddings (n, d) on the scale of :func:`standard`."""
+    moved: NDArray[np.float64] = (embeddings - centre) * factor
+    return moved
