@@ -129,6 +129,25 @@ def test_a_plane_has_a_cell_per_prompt_and_model_and_survives_a_change_of_the_re
     np.testing.assert_array_equal(saved.planes["cost_usd"], [[1, 2, NAN]] * 4)
 
 
+def test_what_is_in_the_store_already_takes_no_room_twice_and_outside_it_stands_for_itself(tmp_path: Path) -> None:
+    first = store.save(data())
+    second = store.save(dataclasses.replace(first, pools={}, data_hash="e" * 64, store_dir=None))
+    store.write_folder(tmp_path / "out", first)
+    assert first.store_dir is not None
+    assert second.store_dir is not None
+    for name in ("plane_0.npy", "bits.npy", "embeddings.npy"):
+        assert (first.store_dir / name).samefile(second.store_dir / name)
+        assert not (first.store_dir / name).samefile(tmp_path / "out" / name)
+    (first.store_dir / "plane_0.npy").unlink()
+    np.testing.assert_array_equal(store.open_folder(second.store_dir).planes["cost_usd"], [[1, 2, NAN]] * 4)
+
+
+def test_room_is_asked_for_before_it_is_needed() -> None:
+    assert store.scratch(1000).is_dir()
+    with pytest.raises(DataError, match=r"1,000,000,000,000,000,000 bytes are needed .*set ROUTEREVAL_HOME"):
+        store.scratch(10**18)
+
+
 def test_a_folder_written_before_there_were_planes_has_none() -> None:
     folder = store.save(data(planes={})).store_dir
     assert folder is not None

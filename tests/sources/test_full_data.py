@@ -200,6 +200,14 @@ def test_what_cannot_be_read_is_left_out_and_named_with_its_reason(tmp_path: Pat
     assert "cannot be read as a zip archive" in left_out["broken.zip"]
 
 
+def test_models_whose_files_share_a_name_are_told_apart_by_their_archives(tmp_path: Path) -> None:
+    folder = tmp_path / "full_data" / "gsm8k"
+    for archive, models in (("a.zip", ["one", "answers"]), ("b.zip", ["answers"])):
+        write(folder, {name: gsm8k([1, 0]) for name in models}, archive)
+    names = full_data.load("gsm8k", tmp_path).scores.model_ids
+    assert names == ("a/some folder/answers", "b/some folder/answers", "one")
+
+
 def test_where_no_model_can_be_read_it_is_an_error_with_the_reasons(tmp_path: Path) -> None:
     write(tmp_path / "full_data" / "gsm8k", {"one": {"weights": [1]}})
     with pytest.raises(DataError, match="no model's answers can be read; one is left out: it is of an unknown schema"):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import mmap
 import os
 import shutil
 import tempfile
@@ -98,7 +99,7 @@ def save(data: BenchmarkData) -> BenchmarkData:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
         try:
-            _write(temporary, data)
+            _write(temporary, data, link=True)
             try:
                 temporary.rename(folder)
             except OSError:
@@ -227,7 +228,23 @@ def reopen(folder: Path) -> BenchmarkData:
     return open_folder(folder)
 
 
-def _write(folder: Path, data: BenchmarkData) -> None:
+def _save_array(path: Path, values: NDArray[Any], link: bool) -> None:
+    """An array as a .npy file; with ``link`` another name of the store's own file, where it comes from one as it is."""
+    base: object = values.base
+    # A part of a file's array has the whole array for its base.
+    if link and isinstance(values, np.memmap) and isinstance(base, mmap.mmap):
+        source = Path(str(values.filename))
+        if home() / "store" in source.parents:
+            try:
+                # Nothing in the store is ever written to again. Scenarios of the same scores share them.
+                os.link(source, path)
+                return
+            except OSError:
+                pass  # a file system without links
+    np.save(path, values, allow_pickle=False)
+
+
+def _write(folder: Path, data: BenchmarkData, *, link: bool = False) -> None:
     column = {name: i for i, name in enumerate(data.scores.model_ids)}
     arrays: dict[str, NDArray[Any] | None] = {
         "bits": data.scores.bits,
@@ -246,7 +263,7 @@ def _write(folder: Path, data: BenchmarkData) -> None:
     arrays |= {f"plane_{i}": plane for i, plane in enumerate(data.planes.values())}
     for name, values in arrays.items():
         if values is not None:
-            np.save(folder / f"{name}.npy", values, allow_pickle=False)
+            _save_array(folder / f"{name}.npy", values, link)
     meta = {
         "arrays": [name for name, values in arrays.items() if values is not None],
         "scores": [name for name in ("bits", "observed", "values") if arrays[name] is not None],

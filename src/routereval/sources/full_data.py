@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import groupby
@@ -162,26 +163,33 @@ def _benchmark(
 
 
 def _models(folder: Path, left_out: dict[str, str]) -> dict[str, Location]:
-    """Where each model's pickle lies, by the model's name: the file's."""
-    found: dict[str, Location] = {}
+    """Where each model's pickle lies, by the model's name: the file's, or as much of its path as tells it apart."""
+    found: list[Location] = []
     for path in _files(folder):
         if path.suffix != ".zip":
-            locations = [Location(path)]
-        else:
-            try:
-                with open_archive(path) as archive:
-                    members = member_names(archive, path)
-            except DataError as error:
-                left_out[path.name] = str(error)
-                continue
-            locations = [Location(path, member) for member in sorted(members) if _is_pickle(member)]
-        for where in locations:
-            name = PurePosixPath(where.member or path.name).stem
-            if name in found:
-                left_out[str(where)] = f"{found[name]} is of the same model"
-            else:
-                found[name] = where
-    return dict(sorted(found.items()))
+            found.append(Location(path))
+            continue
+        try:
+            with open_archive(path) as archive:
+                members = member_names(archive, path)
+        except DataError as error:
+            left_out[path.name] = str(error)
+            continue
+        found += [Location(path, member) for member in sorted(members) if _is_pickle(member)]
+    by_name = {where: _names(where, folder) for where in found}
+    for level in range(3):
+        used = Counter(names[level] for names in by_name.values())
+        # Only those that share a name get a longer one.
+        by_name = {w: names if used[names[level]] > 1 else (names[level],) * 3 for w, names in by_name.items()}
+    return dict(sorted((names[-1], where) for where, names in by_name.items()))
+
+
+def _names(where: Location, folder: Path) -> tuple[str, str, str]:
+    """What a model may be called: by its file, by the path in the archive, by the archive and that path."""
+    path = PurePosixPath(where.path.relative_to(folder).as_posix())
+    inside = PurePosixPath(where.member).with_suffix("") if where.member else path.with_suffix("")
+    archive = path.with_suffix("") if where.member else PurePosixPath()
+    return inside.name, str(inside), str(archive / inside)
 
 
 def _is_pickle(member: str) -> bool:
