@@ -16,24 +16,30 @@ from routereval.runner.execute import execute
 from routereval.runner.plan import plan
 
 
-def load_benchmark(name: str, data: str | Path | None = None, *, encoder: str = "auto") -> BenchmarkData:
+def load_benchmark(
+    name: str, data: str | Path | None = None, *, encoder: str = "auto", protocol: str = "strict"
+) -> BenchmarkData:
     """All data of one benchmark; ``.scenario("all_strong", 5)`` cuts a routing problem out of it.
 
     Parameters
     ----------
     data : folder, zip or pickle with official router datasets; not needed for the demo benchmarks.
-    encoder : ``shipped``, ``hashing``, or ``auto``: shipped where there are any.
+    encoder : ``shipped``, ``name`` or ``name:k=v,...`` of the catalogue of encoders, or ``auto``: shipped where there
+        are any. ``protocol`` says which end of a text is kept that is too long for it.
 
     Raises
     ------
     UnknownNameError, MissingDataError : no such benchmark; not in ``data``.
     """
-    return embedded(Datasets(_path(data)).benchmark(name), encoder)
+    datasets = Datasets(_path(data), encoder, protocol=protocol)
+    return datasets.encoded(datasets.benchmark(name))
 
 
-def load_scenario(scenario_id: str, data: str | Path | None = None, *, encoder: str = "auto") -> Scenario:
+def load_scenario(
+    scenario_id: str, data: str | Path | None = None, *, encoder: str = "auto", protocol: str = "strict"
+) -> Scenario:
     """One routing problem by its id ``benchmark/strategy/m``, as :func:`load_benchmark` finds it."""
-    return Datasets(_path(data), encoder).scenario(scenario_id)
+    return Datasets(_path(data), encoder, protocol=protocol).scenario(scenario_id)
 
 
 def load_table(

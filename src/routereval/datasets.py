@@ -15,7 +15,7 @@ from pathlib import Path
 from routereval import facts
 from routereval.data.benchmark import BenchmarkData, PoolKey
 from routereval.data.scenario import Scenario
-from routereval.encoders import embedded
+from routereval.encoders import Progress, embedded
 from routereval.errors import DataError, MissingDataError, UnknownNameError
 
 DATA_VARIABLE = "ROUTEREVAL_DATA"
@@ -48,7 +48,8 @@ class Datasets:
     folder : where the official files lie (or one of them); None: ``$ROUTEREVAL_DATA``, else none.
     encoder : which embeddings the queries get; see ``encoders.embedded``.
     columns, embeddings : how to read a table: column by role, and a .npy file of embeddings.
-    protocol : how pools are picked where the data come without: ``strict`` looks at no test prompt.
+    protocol : how pools are picked where the data come without: ``strict`` looks at no test prompt; and which end of a
+        text is kept that is too long for an encoder.
     """
 
     folder: Path | None = None
@@ -78,7 +79,7 @@ class Datasets:
 
     @cached_property
     def origins(self) -> dict[str, str]:
-        """Every benchmark at hand with its origin: ``demo``, ``built``, ``official``, ``leaderboard``, ``full_data``."""
+        """Every benchmark at hand and its origin: ``demo``, ``built``, ``official``, ``leaderboard``, ``full_data``."""
         from routereval.sources import built_folders, full_data, leaderboards, official, synthetic
 
         found: dict[str, str] = {}
@@ -136,6 +137,15 @@ class Datasets:
 
         return data if self.root is None else leaderboards.with_embeddings(data, self.root, self.encoder)
 
+    def encoded(self, data: BenchmarkData, progress: Progress | None = None) -> BenchmarkData:
+        """The data with the embeddings that ``encoder`` names: published ones where there are any, else computed.
+
+        Raises
+        ------
+        MissingDataError, UnknownNameError, ParameterError : as :func:`routereval.encoders.embedded`.
+        """
+        return embedded(self.published(data), self.encoder, protocol=self.protocol, progress=progress)
+
     def unpooled(self, name: str) -> BenchmarkData:
         """Scores of all models there are on a benchmark, to pick pools from: a leaderboard's where there is one.
 
@@ -148,7 +158,7 @@ class Datasets:
         if self.root is not None and not is_table(name):
             for raw in (leaderboards, full_data):
                 if name in raw.benchmarks(self.root):
-                    return self.published(raw.load(name, self.root))
+                    return raw.load(name, self.root)
         return self.benchmark(name)
 
     def scenario(self, scenario_id: str) -> Scenario:
@@ -160,7 +170,7 @@ class Datasets:
         MissingDataError : the data or the pool are not at hand.
         """
         name, strategy, m = _parts(scenario_id)
-        return embedded(self.benchmark(name), self.encoder).scenario(strategy, m)
+        return self.encoded(self.benchmark(name)).scenario(strategy, m)
 
     def select(self, targets: Sequence[str], *, skip_missing: bool = False) -> list[Selection]:
         """The scenarios that suites, ids, globs, benchmark names and table files stand for, each once.

@@ -89,7 +89,6 @@ def build(
     from routereval.data import store
     from routereval.data.building import PoolPlan, built
     from routereval.data.scenario import STRATEGIES
-    from routereval.encoders import embedded
     from routereval.errors import DataError
     from routereval.report.terminal import progress
     from routereval.sources.model_metadata import load_metadata
@@ -121,7 +120,7 @@ def build(
                 impossible.append(str(error))
                 advance()
                 continue
-            made = made if encoder == "auto" else embedded(made, encoder)
+            made = made if encoder == "auto" else datasets.encoded(made)
             store.write_folder(out / made.benchmark, made)
             rows.append(_row(made, out / made.benchmark))
             advance()

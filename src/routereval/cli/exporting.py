@@ -35,7 +35,6 @@ def export(
     protocol: ProtocolOption = ProtocolName.strict,
 ) -> None:
     """Write scenarios as published pickles, as Parquet, or as a Hugging Face dataset folder."""
-    from routereval.encoders import embedded
     from routereval.exporting import export as write
     from routereval.report.terminal import progress
 
@@ -44,7 +43,7 @@ def export(
     made = []
     with progress("exporting", len(names)) as advance:
         for name in names:
-            made.append(write(embedded(datasets.benchmark(name), encoder), format_, out))
+            made.append(write(datasets.encoded(datasets.benchmark(name)), format_, out))
             advance()
     for path in made:
         typer.echo(path)

@@ -67,8 +67,9 @@ def run(
 ) -> None:
     """Train and test routers on scenarios; store every run and print the table."""
     from routereval.datasets import is_table
-    from routereval.encoders import NONE, embedded
+    from routereval.encoders import NONE
     from routereval.policies import EVERYTHING, PolicySpec, needs_embeddings
+    from routereval.report.terminal import progress
     from routereval.results import ResultStore
     from routereval.runner.plan import plan
     from routereval.tuning import trials
@@ -76,7 +77,13 @@ def run(
     policies = [PolicySpec.parse(text).build() for text in router or EVERYTHING]
     datasets = datasets_of(data, encoder, columns, embeddings, protocol.value)
     selections = datasets.select(targets or ["demo"], skip_missing=skip_missing)
-    blind = [one.data.benchmark for one in selections if embedded(one.data, encoder).encoder == NONE]
+    blind = []
+    for one in selections:
+        # Here, where there is a terminal for a bar: whoever works on it later finds it done.
+        ready = datasets.encoded(one.data, progress)
+        blind += [one.data.benchmark] if ready.encoder == NONE else []
+        for note in ready.missing[len(one.data.missing) :]:
+            tell(f"{one.data.benchmark}: {note}")
     if blind and not router:
         left_out = [text for text, policy in zip(EVERYTHING, policies, strict=True) if needs_embeddings(policy)]
         policies = [policy for policy in policies if not needs_embeddings(policy)]

@@ -86,7 +86,6 @@ def scale(
     """Draw random pools of every size: how oracle, chance and routers grow with the number of candidates."""
     from routereval.data.building import with_split
     from routereval.data.scaling import grid_named, short_grid
-    from routereval.encoders import embedded
     from routereval.policies import PolicySpec
     from routereval.report.curves import curve_rows, published_rows
     from routereval.report.scaling_figure import check_format, save_scaling_figure
@@ -109,7 +108,7 @@ def scale(
         if scope == "test" and not ready.pools:
             # A whole leaderboard is split as it is for runs; what has a split of its own keeps it.
             ready = with_split(ready, protocol.value)
-        ready = embedded(ready, encoder) if routers else ready
+        ready = datasets.encoded(ready, progress) if routers else ready
         plans.append(ScalingPlan(ready, sizes, routers, scope, protocol.value, draws, seed, router_draws, few))
     points = []
     with ResultStore(results) as store:

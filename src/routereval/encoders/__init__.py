@@ -12,7 +12,7 @@ from routereval.encoders.embedding import Embedding, embed
 from routereval.encoders.spec import AUTO, ENCODERS, NONE, SHIPPED, EncoderSpec, best_core, name_of, require
 from routereval.errors import MissingDataError
 
-__all__ = ["AUTO", "ENCODERS", "NONE", "SHIPPED", "EncoderSpec", "embedded", "embedding_of"]
+__all__ = ["AUTO", "ENCODERS", "NONE", "SHIPPED", "EncoderSpec", "Progress", "embedded", "embedding_of"]
 
 MADE_DO = "no embeddings came with it and wordllama is not installed (pip install wordllama), so its texts are hashed"
 

@@ -22,13 +22,14 @@ class Embedding:
     ----------
     vectors : (n, d) float32.
     cut : (n,) whether a text was longer than the encoder reads.
-    encoded : how many different texts were encoded now; the others were known.
+    encoded, known : how many texts were encoded now, each once however often it occurs; how many of the n were known.
     limit, kept : how much of a text is read; which end of a longer one, empty where nothing is ever cut.
     """
 
     vectors: NDArray[np.float32]
     cut: NDArray[np.bool_]
     encoded: int
+    known: int = 0
     limit: str = ""
     kept: str = ""
 
@@ -69,8 +70,9 @@ def embed(
     cache = EmbeddingCache(name, key)
     hashes = [hash_of(text) for text in texts]
     known = cache.get(list(dict.fromkeys(hashes)))
+    before = sum(h in known for h in hashes)
     # Each once, the longest first: batches of like lengths pad least, and what is too long shows at once.
-    new = {h: text for h, text in zip(hashes, texts, strict=True) if h not in known} if len(known) < len(hashes) else {}
+    new = {h: text for h, text in zip(hashes, texts, strict=True) if h not in known}
     pending = sorted(new.items(), key=lambda pair: len(pair[1]), reverse=True)
     if pending:
         if isinstance(encoder, Fitted):
@@ -87,7 +89,8 @@ def embed(
                     advance()
     vectors = np.stack([known[h][0] for h in hashes]) if hashes else np.zeros((0, 1), dtype=np.float32)
     cut = np.array([known[h][1] for h in hashes], dtype=np.bool_)
-    return Embedding(vectors, cut, len(pending), cache.limit if cut.any() else "", str(getattr(encoder, "keep", "")))
+    limit = cache.limit if cut.any() else ""
+    return Embedding(vectors, cut, len(pending), before, limit, str(getattr(encoder, "keep", "")))
 
 
 def _sayable(text: str) -> str:

@@ -91,12 +91,12 @@ class Endpoint(Encoder):
         MissingDataError : the server cannot be reached, refuses, or stays busy.
         DataError : it answers with something else than n embeddings.
         """
+        if len(texts) > 1 and sum(map(len, texts)) > MOST_CHARS:
+            half = len(texts) // 2
+            return np.concatenate([self.encode(texts[:half]), self.encode(texts[half:])])
         # Servers refuse a text that is empty.
-        body: dict[str, Any] = {
-            "model": self.model,
-            "input": [text or " " for text in texts],
-            "encoding_format": "float",
-        }
+        said = [text or " " for text in texts]
+        body: dict[str, Any] = {"model": self.model, "input": said, "encoding_format": "float"}
         if self.dimensions:
             body["dimensions"] = self.dimensions
         return _vectors(self._answer(json.dumps(body).encode()), len(texts), self.url)

@@ -42,7 +42,8 @@ class WordLlama(Encoder):
         ends = np.cumsum([0, *map(len, tokens)])
         words = np.concatenate([np.asarray(ids, dtype=np.int32) for ids in tokens])
         # The package's own embed() pads every text to the longest; a product with the counts of tokens need not.
-        counts = csr_matrix((np.ones(len(words), dtype=np.float32), words, ends), (len(tokens), len(model.embedding)))
+        ones = np.ones(len(words), dtype=np.float32)
+        counts = csr_matrix((ones, words, ends), (len(tokens), len(model.embedding)))  # type: ignore[no-untyped-call]
         return unit_rows(counts @ model.embedding)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import typing
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from routereval.catalogue import unknown_name
 from routereval.data.scores import ScoreMatrix
 from routereval.datasets import Datasets, is_scenario, is_table
 from routereval.encoders import ENCODERS, SHIPPED
+from routereval.encoders.contract import absent
 from routereval.errors import UnknownNameError
 from routereval.metrics import METRICS
 from routereval.policies import defaults_of, routers
@@ -71,9 +73,12 @@ def metrics(datasets: Datasets) -> list[Row]:
 
 
 def encoders(datasets: Datasets) -> list[Row]:
-    """Every encoder."""
-    rows = [{"encoder": SHIPPED, "about": "The embeddings that came with the data."}]
-    return rows + [{"encoder": name, "about": _about(ENCODERS[name])} for name in ENCODERS]
+    """Every encoder, with what has to be installed for it."""
+    rows = [{"encoder": SHIPPED, "available": "yes", "about": "The embeddings that came with the data."}]
+    for name in ENCODERS:
+        cls = ENCODERS[name]
+        rows.append({"encoder": name, "available": cls.install if absent(cls) else "yes", "about": _about(cls)})
+    return rows
 
 
 LISTINGS: dict[str, Callable[[Datasets], list[Row]]] = {
@@ -99,9 +104,9 @@ def details(name: str, datasets: Datasets) -> Row:
     for catalogue in (routers(), REFERENCES):
         if name in catalogue:
             return _router(name, catalogue[name])
-    for encoder in encoders(datasets):
-        if encoder["encoder"] == name:
-            return encoder
+    for row in encoders(datasets):
+        if row["encoder"] == name:
+            return row | _encoder(name)
     if is_scenario(name):
         return _scenario(name, datasets)
     try:
@@ -128,6 +133,13 @@ def _router(name: str, cls: Any) -> Row:
         "columnwise": getattr(cls, "columnwise", None),
         "citation": _CITATION,
     }
+
+
+def _encoder(name: str) -> Row:
+    if name not in ENCODERS:
+        return {}
+    cls = ENCODERS[name]
+    return {"about": inspect.getdoc(cls), "parameters": {f.name: f.default for f in dataclasses.fields(cls) if f.init}}
 
 
 def _benchmark(name: str, datasets: Datasets) -> Row:

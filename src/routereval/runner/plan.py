@@ -66,7 +66,7 @@ def plan(
     whole = [int(seed) for seed in seeds]
     tasks = []
     for selection in selections:
-        actual = embedded(selection.data, encoder).encoder
+        actual = embedded(selection.data, encoder, protocol=protocol).encoder
         for policy in policies:
             name, params = described(policy, tune)
             code = source_hash(policy)
