@@ -68,7 +68,8 @@ def test_json_prints_one_object_per_run_with_the_keys_of_the_contract(routereval
     for row in rows:
         assert (row["router"], row["params"], row["protocol"], row["seed"]) == (
             "knn",
-            {"k": 7, "ties": "protocol"},
+            {"k": 7, "metric": "cosine", "weights": "uniform", "temperature": 0.1}
+            | {"shrinkage": 0.0, "ties": "protocol"},
             "paper",
             3,
         )

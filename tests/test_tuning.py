@@ -184,9 +184,10 @@ def test_a_results_file_from_before_tuning_still_opens(tmp_path: Path) -> None:
         store.put(result)
     old = sqlite3.connect(path)
     (now,) = old.execute("SELECT sql FROM sqlite_master WHERE name = 'runs'").fetchone()
-    lines = [line for line in now.splitlines() if "tuning TEXT" not in line]
+    new = ("tuning", "predict_seconds")
+    lines = [line for line in now.splitlines() if not line.strip().startswith(new)]
     before = "\n".join(lines).replace("choices BLOB,", "choices BLOB ").replace("TABLE runs", "TABLE earlier")
-    columns = ", ".join(row[1] for row in old.execute("PRAGMA table_info(runs)") if row[1] != "tuning")
+    columns = ", ".join(row[1] for row in old.execute("PRAGMA table_info(runs)") if row[1] not in new)
     old.execute(before)
     old.execute(f"INSERT INTO earlier SELECT {columns} FROM runs")
     old.execute("DROP TABLE runs")

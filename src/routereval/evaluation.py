@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,7 @@ def evaluate_prediction(
     tie_breaker: NDArray[np.float64] | None = None,
     floor: float = 0.0,
     seconds: float = 0.0,
+    predict_seconds: float = 0.0,
     notes: Sequence[str] = (),
     tuning: Tuning | None = None,
 ) -> RunResult:
@@ -129,7 +130,14 @@ def evaluate_prediction(
     share = np.bincount(choices[counted], minlength=scenario.m) / max(1, int(counted.sum()))
     outcome = Outcome(scores.prompt_ids, scores.model_ids, counted, columns, share, choices.astype(np.int32))
     replaced = 0 if seen is None else int((choose(prediction.scores, tie_breaker)[counted] != choices[counted]).sum())
-    return RunResult(spec, outcome, seconds, notes=(*notes_of(scenario, rules, replaced), *notes), tuning=tuning)
+    return RunResult(
+        spec,
+        outcome,
+        seconds,
+        notes=(*notes_of(scenario, rules, replaced), *notes),
+        tuning=tuning,
+        predict_seconds=predict_seconds,
+    )
 
 
 def notes_of(scenario: Scenario, rules: Protocol, replaced: int = 0) -> tuple[str, ...]:
@@ -152,10 +160,11 @@ def notes_of(scenario: Scenario, rules: Protocol, replaced: int = 0) -> tuple[st
 
 @dataclass(frozen=True)
 class _Said:
-    """What a fitted router said of one scenario's test queries."""
+    """What a fitted router said of one scenario's test queries, and its share of the seconds that took."""
 
     router: Any
     prediction: Prediction
+    seconds: float
     tuning: Tuning | None = None
 
 
@@ -186,6 +195,7 @@ def _evaluate_union(
                 tie_breaker=None if means is None else means[columns],
                 floor=floor,
                 seconds=seconds,
+                predict_seconds=one.seconds,
                 notes=tuple(map(str, getattr(one.router, "notes_", ()))),
                 tuning=one.tuning,
             )
@@ -199,25 +209,26 @@ def _said(fresh: Any, union: Union, queries: Queries, rules: Protocol, seed: int
     """What the router says of the test queries in each pool; fitted once, or once for each choice of parameters."""
     if not tune or not tunable(fresh):
         fresh.fit(union.train, union.val)
-        return [_Said(fresh, one) for one in _predictions(fresh, queries, union.slices, len(union.slices) > 1)]
+        return _answers(fresh, queries, union.slices, len(union.slices) > 1)
     tuned = tune_union(fresh, union, rules, seed, tune)
     said: dict[int, _Said] = {}
     for router in {id(one.router): one.router for one in tuned}.values():
         served = [i for i, one in enumerate(tuned) if one.router is router]
-        slices = [union.slices[i] for i in served]
-        for i, one in zip(served, _predictions(router, queries, slices, len(tuned) > 1), strict=True):
-            said[i] = _Said(router, one, tuned[i].tuning)
+        answers = _answers(router, queries, [union.slices[i] for i in served], len(tuned) > 1)
+        said |= {i: replace(one, tuning=tuned[i].tuning) for i, one in zip(served, answers, strict=True)}
     return [said[i] for i in range(len(tuned))]
 
 
-def _predictions(router: Any, queries: Queries, slices: Sequence[NDArray[np.intp]], sliced: bool) -> list[Prediction]:
+def _answers(router: Any, queries: Queries, slices: Sequence[NDArray[np.intp]], sliced: bool) -> list[_Said]:
+    start = time.perf_counter()
     predictions = list(router.predict_slices(queries, slices)) if sliced else [router.predict(queries)]
+    seconds = (time.perf_counter() - start) / max(1, len(slices))
     if len(predictions) != len(slices):
         raise RouterError(f"predict_slices returned {len(predictions)} predictions for {len(slices)} slices")
     for prediction in predictions:
         if not isinstance(prediction, Prediction):
             raise RouterError(f"predict returned {type(prediction).__name__}; expected routereval.Prediction(scores)")
-    return predictions
+    return [_Said(router, prediction, seconds) for prediction in predictions]
 
 
 @contextmanager

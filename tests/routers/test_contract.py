@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+import re
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,29 +15,95 @@ import pytest
 
 import routereval as rv
 from routereval import policies, protocols
-from routereval.errors import MissingDataError, ParameterError
+from routereval.errors import DataError, MissingDataError, ParameterError
 from routereval.policies import PolicySpec, prepared
+from routereval.routers.saving import load_router, save_router
 from routereval.sources.synthetic import Synthetic, SyntheticSpec
 
 NAMES = list(policies.routers())
 
 
-def scenario(*, graded: bool = False, holes: bool = False) -> rv.Scenario:
+def scenario(
+    *,
+    graded: bool = False,
+    holes: bool = False,
+    models: int = 5,
+    train: int | None = None,
+    constant: float | None = None,
+    repeated: bool = False,
+    flat: bool = False,
+    unseen: bool = False,
+) -> rv.Scenario:
+    """A small problem, ordinary or with one thing about it that is not.
+
+    ``holes``: cells are missing; ``train``: so many training prompts; ``constant``: every score is this; ``repeated``:
+    each training prompt is there five times; ``flat``: all embeddings are alike; ``unseen``: no training prompt has a
+    score of the first model.
+    """
     spec = SyntheticSpec("contract", prompts=80, models=50, skills=3, dimensions=6, sizes=(5,), graded=graded, seed=9)
     data = Synthetic(spec).data
+    dense = data.scores.dense().copy()
     if holes:
-        dense = data.scores.dense().copy()
         dense[np.random.default_rng(1).random(dense.shape) < 0.4] = np.nan
-        scores = rv.ScoreMatrix.from_dense(dense, data.scores.prompt_ids, data.scores.model_ids, missing=True)
-        data = rv.BenchmarkData("contract", scores, data.queries, data.split, data.pools, "holes", "2" * 64)
-    return data.scenario("strong_to_weak", 5)
+    if constant is not None:
+        dense[:] = constant
+    pool = data.pools["strong_to_weak", 5].model_ids[-models:]
+    columns = [data.scores.model_ids.index(name) for name in pool]
+    if unseen:
+        dense[data.split.train, columns[0]] = np.nan
+    embeddings = np.asarray(data.queries.embeddings)
+    if flat:
+        embeddings = np.ones_like(embeddings)
+
+    def part(name: str, index: np.ndarray[Any, Any]) -> rv.Partition:
+        ids = tuple(f"{name}{i}" for i in range(len(index)))
+        queries = rv.Queries(
+            ids,
+            np.ascontiguousarray(embeddings[index]),
+            [data.queries.texts[i] for i in index],
+            tuple(data.subsets[i] for i in index),
+        )
+        scores = rv.ScoreMatrix.from_dense(dense[np.ix_(index, columns)], ids, pool, missing=True)
+        return rv.Partition(queries, scores)
+
+    index = data.split.train[:train]
+    if repeated:
+        index = np.repeat(index[: len(index) // 5], 5)
+    if models == 1:
+        # A pool has two models at least; a partition of one is what a slice may come to.
+        return SimpleNamespace(  # type: ignore[return-value]
+            train=part("train", index), val=part("val", data.split.val), test=part("test", data.split.test)
+        )
+    pool_of = rv.CandidatePool(pool, "strong_to_weak")
+    parts = [part("train", index), part("val", data.split.val), part("test", data.split.test)]
+    return rv.Scenario("contract/strong_to_weak/5", pool_of, *parts)
 
 
-KINDS = {"binary": {}, "graded": {"graded": True}, "holes": {"holes": True}}
+KINDS: dict[str, dict[str, Any]] = {
+    "binary": {},
+    "graded": {"graded": True},
+    "holes": {"holes": True},
+    "graded-holes": {"graded": True, "holes": True},
+    "one-model": {"models": 1},
+    "two-models": {"models": 2},
+    "one-prompt": {"train": 1},
+    "three-prompts": {"train": 3},
+    "never-right": {"constant": 0.0},
+    "always-right": {"constant": 1.0},
+    "repeated-prompts": {"repeated": True},
+    "equal-embeddings": {"flat": True},
+    "unseen-model": {"unseen": True},
+}
+QUICK = {"auto": "auto:seconds=5"}
+"""Routers that take as long as they are given are given little."""
+
+
+def built(name: str) -> Any:
+    return PolicySpec.parse(QUICK.get(name, name)).build()
 
 
 def fitted(name: str, problem: rv.Scenario, seed: int = 0) -> Any:
-    router = prepared(PolicySpec(name).build(), protocols.STRICT, seed)
+    router = prepared(built(name), protocols.STRICT, seed)
     return router.fit(problem.train, problem.val)
 
 
@@ -53,7 +122,7 @@ def test_a_router_is_a_dataclass_with_defaults_whose_constructor_only_stores(nam
 
 def test_fit_returns_the_router_and_learned_state_ends_in_an_underscore(name: str) -> None:
     problem = scenario()
-    router = prepared(PolicySpec(name).build(), protocols.STRICT, 0)
+    router = prepared(built(name), protocols.STRICT, 0)
     before = set(vars(router))
     assert router.fit(problem.train, problem.val) is router
     learned = set(vars(router)) - before
@@ -64,17 +133,94 @@ def test_fit_returns_the_router_and_learned_state_ends_in_an_underscore(name: st
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_prediction_has_a_finite_score_for_every_query_and_model(name: str, kind: str) -> None:
     problem = scenario(**KINDS[kind])
-    prediction = fitted(name, problem).predict(problem.test.queries)
-    prediction.check(len(problem.test), 5)
+    m = len(problem.train.model_ids)
+    try:
+        prediction = fitted(name, problem).predict(problem.test.queries)
+    except ParameterError as error:
+        # Fewer prompts than neighbours or clusters: it says which parameter is too large for how many prompts.
+        assert len(problem.train) < 5
+        assert re.search(r"= \d+; with \d+ training prompts it must be", str(error))
+        return
+    except DataError as error:
+        assert len(problem.train) == 1
+        assert "1 training prompt" in str(error)
+        return
+    prediction.check(len(problem.test), m)
     assert np.isfinite(prediction.scores).all()
     assert prediction.probs is not None
+    np.testing.assert_allclose(prediction.probs.sum(axis=1), 1, atol=1e-6)
+
+
+def test_constant_scores_leave_nothing_to_choose(name: str) -> None:
+    for value in (0.0, 1.0):
+        problem = scenario(constant=value)
+        assert rv.evaluate(built(name), problem).mu == value
+
+
+def test_a_model_that_training_never_saw_is_never_preferred(name: str) -> None:
+    problem = scenario(unseen=True)
+    choices = rv.evaluate(built(name), problem).outcome.choices
+    assert (choices != 0).all()
+
+
+def test_a_saved_router_predicts_the_same_bits(name: str, tmp_path: Path) -> None:
+    for kind in ("binary", "graded-holes"):
+        problem = scenario(**KINDS[kind])
+        router = fitted(name, problem)
+        save_router(router, tmp_path / kind, model_ids=problem.pool.model_ids)
+        loaded = load_router(tmp_path / kind)
+        assert type(loaded.router) is type(router)
+        assert loaded.model_ids == problem.pool.model_ids
+        first, second = (one.predict(problem.test.queries) for one in (router, loaded.router))
+        assert first.scores.tobytes() == second.scores.tobytes()
+        assert first.probs.tobytes() == second.probs.tobytes()
+        assert not list((tmp_path / kind).glob("*.pkl"))
+
+
+def test_a_router_can_be_cloned_and_the_clone_knows_nothing(name: str) -> None:
+    router = fitted(name, scenario())
+    clone = dataclasses.replace(router)
+    assert not [attribute for attribute in vars(clone) if attribute.endswith("_")]
+    assert dataclasses.asdict(clone) == dataclasses.asdict(router)
+
+
+def test_a_columnwise_router_scores_each_model_by_itself(name: str) -> None:
+    router = built(name)
+    if not router.columnwise:
+        return
+    for kind in ("binary", "graded", "holes"):
+        problem = scenario(**KINDS[kind])
+        whole = fitted(name, problem).predict(problem.test.queries).scores
+        for columns in ([1], [4, 0], [2, 3, 4]):
+            index = np.array(columns)
+            part = rv.Partition(problem.train.queries, problem.train.scores.columns(index))
+            val = rv.Partition(problem.val.queries, problem.val.scores.columns(index))
+            alone = prepared(built(name), protocols.STRICT, 0).fit(part, val).predict(problem.test.queries).scores
+            assert alone.tobytes() == np.ascontiguousarray(whole[:, index]).tobytes()
+
+
+def test_what_tuning_tries_are_values_of_the_routers_own_parameters(name: str) -> None:
+    router = built(name)
+    space = getattr(router, "search_space", {})
+    problem = scenario()
+    for parameter, values in space.items():
+        assert values[0] == getattr(router, parameter), f"{parameter}: the default comes first"
+        assert len(set(values)) == len(values)
+        for value in values:
+            one = dataclasses.replace(router, **{parameter: value})
+            try:
+                prepared(one, protocols.STRICT, 0).fit(problem.train, problem.val)
+            except ParameterError as error:
+                # More neighbours or clusters than there are prompts here.
+                assert isinstance(value, int)
+                assert value > len(problem.train), error
 
 
 def test_neither_the_data_nor_the_parameters_are_changed(name: str) -> None:
     problem = scenario()
     assert problem.train.queries.embeddings is not None
     before = problem.train.queries.embeddings.copy(), problem.train.scores.dense().copy()
-    router = PolicySpec(name).build()
+    router = built(name)
     unfitted = copy.deepcopy(vars(router))
     rv.evaluate(router, problem)
     assert vars(router) == unfitted
@@ -102,7 +248,7 @@ def test_test_scores_have_no_say_in_a_prediction(name: str) -> None:
             ),
         ),
     )
-    choices = [rv.evaluate(PolicySpec(name).build(), one).outcome.choices for one in (problem, flipped)]
+    choices = [rv.evaluate(built(name), one).outcome.choices for one in (problem, flipped)]
     assert np.array_equal(*choices)
 
 
@@ -119,23 +265,25 @@ def test_a_router_learns_something_where_there_is_something_to_learn(name: str) 
         "easy", prompts=400, models=60, skills=3, dimensions=16, sizes=(5,), specialisation=2, noise=0.1
     )
     problem = Synthetic(spec).data.scenario("strong_to_weak", 5)
-    mu = rv.evaluate(PolicySpec(name).build(), problem).mu
+    mu = rv.evaluate(built(name), problem).mu
     assert mu > rv.evaluate(rv.Random(), problem).mu + 0.05
 
 
-def test_without_embeddings_a_router_that_needs_them_says_so(name: str) -> None:
+def test_a_router_that_lacks_what_it_needs_of_a_prompt_says_so(name: str) -> None:
     problem = scenario()
-    blind = dataclasses.replace(
-        problem,
-        train=rv.Partition(rv.Queries(problem.train.queries.ids), problem.train.scores),
-        test=rv.Partition(rv.Queries(problem.test.queries.ids), problem.test.scores),
-        val=None,
-    )
-    if name == "best_single":
-        assert rv.evaluate(PolicySpec(name).build(), blind).mu == rv.evaluate(rv.BestSingle(), problem).mu
-    else:
+
+    def only_ids(part: rv.Partition) -> rv.Partition:
+        return rv.Partition(rv.Queries(part.queries.ids), part.scores)
+
+    blind = dataclasses.replace(problem, train=only_ids(problem.train), val=None, test=only_ids(problem.test))
+    if policies.needs_embeddings(built(name)):
         with pytest.raises(MissingDataError, match="needs embeddings"):
-            rv.evaluate(PolicySpec(name).build(), blind)
+            rv.evaluate(built(name), blind)
+    elif name in ("best_single", "majority"):
+        assert rv.evaluate(built(name), blind).mu == rv.evaluate(built(name), dataclasses.replace(problem, val=None)).mu
+    else:
+        with pytest.raises(MissingDataError, match=r"needs (texts|to know which subset)"):
+            rv.evaluate(built(name), blind)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ class StoredRun:
     ended: str = ""
     key: str = ""
     tuning: Tuning | None = None
+    predict_seconds: float = 0.0
 
     @classmethod
     def of(cls, result: RunResult) -> StoredRun:
@@ -55,6 +56,7 @@ class StoredRun:
             *(result.spec, result.metrics, result.intervals, result.seconds, result.error, result.notes, versions()),
             outcome=result.outcome,
             tuning=result.tuning,
+            predict_seconds=result.predict_seconds,
         )
 
 
@@ -164,6 +166,7 @@ def _row(result: RunResult) -> dict[str, Any]:
         "share": None,
         "choices": None,
         "tuning": None if result.tuning is None else canonical_json(result.tuning.to_json()),
+        "predict_seconds": result.predict_seconds,
     }
     if outcome is not None:
         row |= {
@@ -214,6 +217,7 @@ def _stored(row: dict[str, Any]) -> StoredRun:
         key=row["key"],
         # A file that is only read may be one from before there was any tuning.
         tuning=Tuning.from_json(json.loads(row["tuning"])) if row.get("tuning") else None,
+        predict_seconds=row.get("predict_seconds") or 0.0,
     )
 
 

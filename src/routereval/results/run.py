@@ -64,7 +64,9 @@ class RunResult:
     Parameters
     ----------
     outcome : per-prompt values; None where the run failed.
-    seconds : of fitting and predicting; a fit that served several scenarios is divided evenly among them.
+    seconds : of fitting (tuning included) and predicting; a fit that served several scenarios is divided evenly among
+        them.
+    predict_seconds : the part of these that went into predicting the test queries.
     error : why the run failed, or None.
     notes : what a reader of the numbers should know.
     tuning : which parameters were tried and chosen; None where they were given.
@@ -76,6 +78,7 @@ class RunResult:
     error: str | None = None
     notes: tuple[str, ...] = field(default=())
     tuning: Tuning | None = None
+    predict_seconds: float = 0.0
 
     @cached_property
     def metrics(self) -> dict[str, float]:

@@ -39,7 +39,8 @@ CREATE TABLE runs (
     counted BLOB,                -- zlib of uint8 (n): which prompts count
     share BLOB,                  -- zlib of float64 (m): how often each candidate is chosen
     choices BLOB,                -- zlib of int32 (n): position of the chosen candidate, -1 where none; NULL: it draws
-    tuning TEXT                  -- JSON: parameters tried and chosen; NULL where they were given
+    tuning TEXT,                 -- JSON: parameters tried and chosen; NULL where they were given
+    predict_seconds REAL         -- the part of seconds that went into predicting
 ) WITHOUT ROWID;
 """
 
@@ -111,7 +112,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
         elif connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
-            connection.execute("ALTER TABLE runs ADD COLUMN tuning TEXT")
+            for column in ("tuning TEXT", "predict_seconds REAL"):
+                connection.execute(f"ALTER TABLE runs ADD COLUMN {column}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:
