@@ -1,0 +1,108 @@
+"""SATzilla: every pair of models gets a classifier that minds how much a wrong answer costs, and the votes are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routereval.data.prediction import Prediction, softmax
+from routereval.data.queries import Queries
+from routereval.data.scenario import Partition
+from routereval.routers.components import principal_components, projected
+from routereval.routers.forests import as_arrays, means_of
+from routereval.routers.pairs import balance, check_pairs, each_pair, pairs_of, placed, strongest
+
+_MARGIN = 0.2
+"""What the mean margin counts beside a vote: it decides between equal votes and nothing else."""
+
+
+@dataclass
+class SATzilla:
+    """Pairwise cost-sensitive classification and a vote (SATzilla, Xu, Hutter, Hoos and Leyton-Brown 2012).
+
+        P_ij(x) = (1 - shrinkage) forest_ij(x) + shrinkage usual_ij
+        score_i(x) = mean over j of [P_ij(x) > 1/2], equal votes by the mean of 2 P_ij(x) - 1
+
+    Each forest learns from the prompts on which its two models differ, weighted by how much; usual_ij is the weighted
+    share of them on which i was better. The ``top`` models best on train vote, the rest stand below, by their means.
+
+    Parameters
+    ----------
+    top : how many models meet; top (top - 1) / 2 forests are grown.
+    trees : of each forest.
+    min_leaf : fewest training prompts in a leaf.
+    components : of the embeddings, at most; fewer where the embeddings have fewer.
+    shrinkage : share of the usual winner in a pair's probability, 0 to 1. At 1 every prompt's votes are the same.
+    """
+
+    columnwise: ClassVar[bool] = False
+    search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "top": (10, 5),
+        "min_leaf": (5, 2, 15),
+        "shrinkage": (0.3, 0.0, 0.6),
+    }
+    top: int = 10
+    trees: int = 50
+    min_leaf: int = 5
+    components: int = 16
+    shrinkage: float = 0.3
+    seed: int = 0
+
+    def fit(self, train: Partition, val: Partition | None = None) -> Self:
+        """Grow a forest for each pair, on the prompts on which the two differ.
+
+        Raises
+        ------
+        ParameterError : a parameter outside its range.
+        """
+        counts = {what: getattr(self, what) for what in ("trees", "min_leaf", "components")}
+        check_pairs("satzilla", top=self.top, shrinkage=self.shrinkage, **counts)
+        embeddings = train.queries.require_embeddings()
+        self.components_ = principal_components(embeddings, self.components)
+        features = projected(embeddings, self.components_)
+        self.means_ = np.nan_to_num(train.target_means)
+        self.top_ = strongest(train, self.top)
+        self.pairs_ = pairs_of(len(self.top_))
+        targets = train.targets[:, self.top_].astype(np.float64)
+        gains = np.nan_to_num(targets[:, self.pairs_[:, 0]] - targets[:, self.pairs_[:, 1]])
+        # One more win for either side: a pair that never differed is even.
+        won, lost = np.maximum(gains, 0).sum(axis=0) + 0.5, np.maximum(-gains, 0).sum(axis=0) + 0.5
+        self.usual_ = won / (won + lost)
+        forests = each_pair(lambda at: self._grow(features, gains[:, at]), len(self.pairs_))
+        self.forests_ = as_arrays(forests, _first_wins) if forests else None
+        return self
+
+    def predict(self, queries: Queries) -> Prediction:
+        """Votes, (n, m); the models that do not vote below."""
+        features = projected(queries.require_embeddings(), self.components_)
+        if self.forests_ is None:
+            scores = np.tile(self.means_, (len(features), 1))
+        else:
+            wins = (1 - self.shrinkage) * means_of(self.forests_, features) + self.shrinkage * self.usual_
+            margins = 2 * wins - 1
+            k = len(self.top_)
+            votes = (1 + balance(np.sign(margins), self.pairs_, k)) / 2
+            votes += _MARGIN / max(1, k - 1) * balance(margins, self.pairs_, k)
+            scores = placed(votes, self.top_, self.means_)
+        return Prediction(scores, softmax(scores))
+
+    def _grow(self, features: NDArray[np.float32], gains: NDArray[np.float64]) -> Any:
+        """The forest of one pair, from how much better its first model was (n,)."""
+        from sklearn.ensemble import RandomForestClassifier
+
+        forest = RandomForestClassifier(self.trees, min_samples_leaf=self.min_leaf, random_state=self.seed)
+        differ = gains != 0
+        if not differ.any():
+            # Nothing to learn: two equal prompts, one for either side, stand for that.
+            return forest.set_params(bootstrap=False).fit(features[[0, 0]], [False, True])
+        return forest.fit(features[differ], gains[differ] > 0, sample_weight=np.abs(gains[differ]))
+
+
+def _first_wins(values: NDArray[np.float64], forest: Any) -> NDArray[np.float64]:
+    """P(the first is better) in each node."""
+    share: NDArray[np.float64] = values[:, forest.classes_].sum(axis=1) / values.sum(axis=1)
+    return share
