@@ -165,7 +165,7 @@ def test_what_avengers_say_of_a_model_depends_on_the_pool() -> None:
     # a and b alone: b is far better in the second cluster. Beside c, far worse there, b's lead looks small.
     dense = np.array([[0.6, 0.5, 0.5], [0.6, 0.5, 0.5], [0.8, 0.9, 0.0], [0.8, 0.9, 0.0]])
     middle = queries([[1, 1.1]])
-    router = rv.Avengers(clusters=2, nearest=2, shrinkage=0.0)
+    router = rv.Avengers(clusters=2, nearest=2, variant="pro", shrinkage=0.0)
     pair, three = (router.fit(partition(CORNERS, dense[:, :m])).predict(middle).scores[0, :2] for m in (2, 3))
     assert pair.argmax() == 1
     assert three.argmax() == 0
@@ -282,7 +282,7 @@ def test_a_model_joins_the_learned_map_without_changing_it(planted: rv.Scenario)
 # All of them
 
 
-@pytest.mark.parametrize("name", [*NAMES, "kmeans:assignment=soft", "avengers:variant=simple"])
+@pytest.mark.parametrize("name", [*NAMES, "kmeans:assignment=soft", "avengers:variant=pro"])
 def test_a_router_finds_the_specialists_that_were_planted(name: str) -> None:
     # Three kinds of prompts; each model is right on nine tenths of one kind and on two fifths of the others.
     rng = np.random.default_rng(0)
@@ -309,7 +309,7 @@ EXTREMES: dict[str, tuple[Any, Any]] = {
 
 
 @pytest.mark.parametrize("kind", EXTREMES)
-@pytest.mark.parametrize("name", [*NAMES, "kmeans:assignment=soft", "avengers:variant=simple", "gmm:shrinkage=0"])
+@pytest.mark.parametrize("name", [*NAMES, "kmeans:assignment=soft", "avengers:variant=pro", "gmm:shrinkage=0"])
 def test_extreme_data_give_finite_scores_of_the_same_bits_each_time(name: str, kind: str) -> None:
     part = partition(*EXTREMES[kind])
     asked = queries(

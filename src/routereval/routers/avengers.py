@@ -24,8 +24,8 @@ from routereval.routers.clusters import (
     nearness,
 )
 
-Variant = Literal["pro", "simple"]
-"""``pro``: a model's accuracy in a cluster, from 0 (the pool's worst) to 1 (its best). ``simple``: 1 / its rank."""
+Variant = Literal["simple", "pro"]
+"""``simple``: 1 / a model's rank in a cluster. ``pro``: its accuracy there, the pool's worst as 0, its best as 1."""
 
 
 @dataclass
@@ -33,9 +33,9 @@ class Avengers:
     """Models' standing in the `nearest` clusters, weighted by softmax(-beta x distance) (Avengers, Avengers-Pro, 2025).
 
     Embeddings at length one, k-means, and ``score_m(x) = sum_k p_k(x) standing_km`` over the nearest clusters, with
-    ``p = softmax(-beta * distance)`` over these and ``standing_km = (acc_km - min_k) / (max_k - min_k)`` over the pool
-    (``pro``; 0 for all where all are equal) or ``1 / rank_km`` (``simple``; equals share the best rank). Avengers-Pro's
-    weight on cost is left out: the score is what it is with all weight on accuracy.
+    ``p = softmax(-beta * distance)`` over these and ``standing_km = 1 / rank_km`` (``simple``; equals share the best
+    rank) or ``(acc_km - min_k) / (max_k - min_k)`` over the pool (``pro``; 0 for all where all are equal). Avengers-Pro
+    also weighs cost; that is left out here, so ``pro`` is what it is with all weight on accuracy.
 
     A standing depends on who else is in the pool, and so do sums of standings over clusters: not columnwise.
 
@@ -44,7 +44,7 @@ class Avengers:
     clusters : how many; at most the number of training prompts, to which a larger one is cut.
     nearest : how many clusters have a say; at most ``clusters``, to which a larger one is cut.
     beta : how much more say a nearer cluster has.
-    variant : pro or simple.
+    variant : simple or pro.
     shrinkage : how many prompts of every cluster a model's train mean counts for; the published code has 0.
     seed : of scikit-learn's KMeans.
     """
@@ -53,13 +53,13 @@ class Avengers:
     search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
         "clusters": (25, 8, 64),
         "nearest": (3, 1),
-        "variant": ("pro", "simple"),
+        "variant": ("simple", "pro"),
         "shrinkage": (30.0, 0.0, 100.0),
     }
     clusters: int = 25
     nearest: int = 3
     beta: float = 9.0
-    variant: Variant = "pro"
+    variant: Variant = "simple"
     shrinkage: float = 30.0
     seed: int = 0
 
@@ -93,7 +93,7 @@ class Avengers:
         if self.nearest < 1:
             raise ParameterError(f"avengers has nearest = {self.nearest}; it must be at least 1")
         if self.variant not in get_args(Variant):
-            raise ParameterError(f"avengers has variant = {self.variant!r}; expected pro or simple")
+            raise ParameterError(f"avengers has variant = {self.variant!r}; expected simple or pro")
         return as_many_as_there_are("avengers", self.clusters, n)
 
 

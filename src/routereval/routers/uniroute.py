@@ -162,13 +162,13 @@ class LearnedUniRoute(UniRoute):
     search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
         "clusters": (20, 5, 10, 40),
         "shrinkage": (30.0, 10.0, 100.0),
-        "decay": (0.001, 0.0001),
+        "decay": (0.0001, 0.001),
     }
     temperature: float = 0.1
     steps: int = 300
     batch: int = 256
     learning_rate: float = 0.01
-    decay: float = 0.001
+    decay: float = 0.0001
 
     def fit(self, train: Partition, val: Partition | None = None) -> Self:
         """Measure errors as UniRoute does, then learn the map on the training prompts.
