@@ -74,13 +74,13 @@ class MatrixFactorisation:
     columnwise: ClassVar[bool] = False
     search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
         "factors": (16, 4, 64),
-        "penalty": (0.03, 0.003, 0.3),
+        "penalty": (0.003, 0.001, 0.03),
         "learning_rate": (0.01, 0.003),
     }
     recipe: Recipe = "minibatch"
     factors: int | None = None
     learning_rate: float | None = None
-    penalty: float = 0.03
+    penalty: float = 0.003
     epochs: int | None = None
     seed: int = 0
 
@@ -192,7 +192,7 @@ class MatrixFactorisation:
                 of_models[:, :-2] += self.penalty / 10 * models[:, :-2]
                 of_models[:, -2] = 0
                 of_map = (slope @ models[:, :-1]).T @ some
-                of_map[:-1, :-1] += self.penalty * targets.shape[1] * mapping[:-1, :-1]
+                of_map[:, :-1] += self.penalty * targets.shape[1] * mapping[:, :-1]
                 adam.step([of_models, of_map], size[epoch * steps + step], root[epoch * steps + step])
             yield models, mapping
 
