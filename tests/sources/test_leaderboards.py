@@ -202,3 +202,62 @@ def test_a_broken_leaderboard_does_not_take_what_is_whole_with_it(
     (folder / "leaderboard_score" / "leaderboard_old.pkl").write_bytes(b"half")
     assert rv.load_scenario("demo_math/all_strong/3", folder).m == 3
     assert "no leaderboard is used" in caplog.text
+
+
+@pytest.fixture
+def both(folder: Path) -> Path:
+    """The same, with a second encoder's embeddings, wider and negated."""
+    wide = {name: -rows for name, rows in embeddings(width=6).items()}
+    write(wide, folder / "leaderboard_embed" / "leaderboard_old_embed" / "RoBERTa_result.pkl")
+    return folder
+
+
+def test_published_embeddings_are_taken_by_name(both: Path) -> None:
+    usual, named, other = (leaderboards.load("arc", both, name) for name in (None, "RoBERTa", "sentence_bert"))
+    assert [data.encoder for data in (usual, named, other)] == ["shipped", "RoBERTa", "sentence_bert"]
+    expected = embeddings()["harness_arc_challenge_25"]
+    np.testing.assert_array_equal(other.queries.embeddings, expected)
+    np.testing.assert_array_equal(named.queries.embeddings, -embeddings(width=6)["harness_arc_challenge_25"])
+    np.testing.assert_array_equal(usual.queries.embeddings, named.queries.embeddings)  # the preferred one
+    assert len({data.data_hash for data in (usual, named, other)}) == 3
+    again = leaderboards.load("arc", both, "sentence_bert")
+    assert again.data_hash == other.data_hash
+    assert again.store_dir is not None
+
+
+def test_the_same_scenarios_are_run_on_every_encoder(both: Path) -> None:
+    scenarios = [
+        Datasets(both, encoder=name).scenario("mmlu/all_strong/3") for name in ("auto", "RoBERTa", "sentence_bert")
+    ]
+    assert [scenario.encoder for scenario in scenarios] == ["shipped", "RoBERTa", "sentence_bert"]
+    assert len({scenario.pool.model_ids for scenario in scenarios}) == 1
+    assert len({scenario.test.queries.ids for scenario in scenarios}) == 1
+    assert [scenario.test.queries.require_embeddings().shape[1] for scenario in scenarios] == [6, 6, 4]
+    order = ["harness_hendrycksTest_anatomy_5", "harness_hendrycksTest_virology_5"]
+    rows = np.concatenate([embeddings()[name] for name in order])
+    test = scenarios[2].test.queries
+    np.testing.assert_array_equal(test.require_embeddings(), rows[[int(i) for i in test.ids]])
+
+
+def test_embeddings_of_a_name_that_was_not_published_are_computed(both: Path) -> None:
+    assert Datasets(both, encoder="hashing").scenario("mmlu/all_strong/3").encoder == "hashing"
+    assert leaderboards.load("arc", both, "longformer").encoder == "shipped"
+
+
+def test_embeddings_of_other_prompts_are_refused(both: Path) -> None:
+    short = {name: rows[1:] for name, rows in embeddings().items()}
+    path = both / "leaderboard_embed" / "leaderboard_old_embed" / "longformer_result.pkl"
+    write(short, path)
+    with pytest.raises(DataError, match=r"longformer_result.pkl has embeddings of 29 prompts of arc, .* has 30 others"):
+        leaderboards.load("arc", both, "longformer")
+
+
+def test_router_datasets_take_the_published_embeddings_too(shared: Path) -> None:
+    folder = shared / "data" / "official"
+    usual, named = (Datasets(folder, encoder=name).scenario("gsm8k/all_strong/3") for name in ("auto", "sentence_bert"))
+    assert (usual.encoder, named.encoder) == ("shipped", "sentence_bert")
+    assert usual.data_hash != named.data_hash
+    # The router datasets were made with these very embeddings.
+    np.testing.assert_allclose(
+        usual.test.queries.require_embeddings(), named.test.queries.require_embeddings(), atol=1e-6
+    )

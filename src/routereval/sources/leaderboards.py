@@ -106,14 +106,17 @@ def with_embeddings(data: BenchmarkData, root: Path, encoder: str) -> BenchmarkD
     if found is not None:
         return replace(found, source=data.source)
     by_subset = _by_subset(where, "embeddings")
+    parts = [np.asarray(by_subset[name]) for name in benchmark.subsets if len(by_subset.get(name, ()))]
+    if not parts:
+        return data
+    rows = np.concatenate(parts).astype(np.float32)
     # Without numbers in the whole benchmark it cannot be said which embedding is whose.
     numbers = [int(i) if i.isdecimal() else -1 for i in data.queries.ids]
-    rows = np.concatenate([np.asarray(by_subset[name]) for name in benchmark.subsets if len(by_subset.get(name, ()))])
     if sorted(numbers) != list(range(len(rows))):
         raise DataError(
-            f"{where} has embeddings of {len(rows)} prompts of {data.benchmark}, {data.source} not the same"
+            f"{where} has embeddings of {len(rows)} prompts of {data.benchmark}, {data.source} has {len(numbers)} others"
         )
-    queries = replace(data.queries, embeddings=rows.astype(np.float32)[numbers])
+    queries = replace(data.queries, embeddings=rows[numbers])
     notes = tuple(one for one in data.missing if "embedding" not in one)
     return store.save(replace(data, queries=queries, encoder=encoder, data_hash=key, missing=notes, store_dir=None))
 
