@@ -34,7 +34,7 @@ def decomposed(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.
     tall = len(x) >= x.shape[1]
     squares, vectors = np.linalg.eigh(double.T @ double if tall else double @ double.T)
     # Below this a singular value is rounding.
-    real = squares > max(1e-9 * squares[-1], 1e-12)
+    real = squares > max(1e-9 * squares.max(initial=0), 1e-12)
     squares, vectors = squares[real], vectors[:, real]
     if tall:
         return (double @ (vectors / np.sqrt(squares))).astype(np.float32), squares, vectors
