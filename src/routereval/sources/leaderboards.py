@@ -114,7 +114,8 @@ def with_embeddings(data: BenchmarkData, root: Path, encoder: str) -> BenchmarkD
     numbers = [int(i) if i.isdecimal() else -1 for i in data.queries.ids]
     if sorted(numbers) != list(range(len(rows))):
         raise DataError(
-            f"{where} has embeddings of {len(rows)} prompts of {data.benchmark}, {data.source} has {len(numbers)} others"
+            f"{where} has embeddings of {len(rows)} prompts of {data.benchmark}, "
+            f"{data.source} has {len(numbers)} others"
         )
     queries = replace(data.queries, embeddings=rows[numbers])
     notes = tuple(one for one in data.missing if "embedding" not in one)
