@@ -53,10 +53,10 @@ class UniRoute(ColumnwiseRouter):
 
     search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
         "clusters": (20, 5, 10, 40, 80),
-        "shrinkage": (30.0, 0.0, 10.0, 100.0),
+        "shrinkage": (100.0, 0.0, 10.0, 30.0),
     }
     clusters: int = 20
-    shrinkage: float = 30.0
+    shrinkage: float = 100.0
     train_too: bool = True
     seed: int = 0
 
@@ -151,7 +151,7 @@ class LearnedUniRoute(UniRoute):
 
     Parameters
     ----------
-    clusters, shrinkage, train_too : as in :class:`UniRoute`.
+    clusters, shrinkage, train_too : as in :class:`UniRoute`; a query is of several clusters, so less shrinkage will do.
     temperature : of the start; the smaller, the harder.
     steps, batch, learning_rate : of Adam.
     decay : weight of half the squared distance of the map to its start.
@@ -164,6 +164,7 @@ class LearnedUniRoute(UniRoute):
         "shrinkage": (30.0, 10.0, 100.0),
         "decay": (0.0001, 0.001),
     }
+    shrinkage: float = 30.0
     temperature: float = 0.1
     steps: int = 300
     batch: int = 256
