@@ -1,0 +1,61 @@
+"""rank: routers against each other over everything that is stored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from routereval.cli.shared import DEFAULT_RESULTS, JsonOption, app
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  routereval rank routereval.sqlite
+  routereval rank routereval.sqlite --plot ranks.svg
+  routereval rank routereval.sqlite --markdown > standings.md
+"""
+)
+def rank(
+    file: Annotated[Path, typer.Argument(help="A results file.")] = DEFAULT_RESULTS,
+    plot: Annotated[Path | None, typer.Option(help="Critical-difference diagram: .png, .svg or .pdf.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare all stored routers: mean ranks, gain over the best single model, seconds; nothing is run."""
+    from routereval.report.critical_difference import save_diagram
+    from routereval.report.standings import standings_of
+    from routereval.report.standings_table import gain_rows, json_object, overall_rows, sentences
+    from routereval.report.standings_table import markdown as as_markdown
+    from routereval.report.tables import listing_table
+    from routereval.report.terminal import console
+    from routereval.results import ResultStore
+
+    with ResultStore(file, create=False) as store:
+        standings = standings_of(store.runs())
+    if plot is not None:
+        note = (
+            f"{standings.cells} cells of {len(standings.benchmarks)} benchmarks; bars join routers that do not differ"
+        )
+        save_diagram(
+            {one.label: one.rank for one in standings.complete}, standings.critical_difference, plot, note=note
+        )
+    if as_json:
+        typer.echo(json.dumps(json_object(standings), indent=1))
+        return
+    tables = [overall_rows(standings), gain_rows(standings)]
+    if markdown:
+        typer.echo("\n\n".join([*map(as_markdown, tables), "\n".join(f"- {line}" for line in sentences(standings))]))
+        return
+    terminal = console()
+    for rows in tables:
+        terminal.print(listing_table(rows))
+    for line in sentences(standings):
+        terminal.print(line, markup=False)
+    for line in standings.errors[:20]:
+        terminal.print(f"failed: {line}", markup=False, style="red")
+    if plot is not None:
+        terminal.print(f"drawn: {plot}", markup=False)

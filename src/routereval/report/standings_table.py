@@ -1,0 +1,129 @@
+"""Standings as tables: overall, and the gain over the best single model on each benchmark; rows, Markdown, text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from routereval.report.standings import BASELINE, Score, Standing, Standings
+
+
+def overall_rows(standings: Standings) -> list[dict[str, str]]:
+    """One row per router, best mean rank first; those that lack cells stand last, without a rank."""
+    return [
+        {
+            "router": one.label,
+            "rank": "-" if math.isnan(one.rank) else f"{one.rank:.1f}",
+            "mu": _shown(one.mu),
+            "V_B train": _shown(one.V_B_train),
+            "gap closed": _shown(one.gap_closed),
+            "gain": _signed(one.mean_gain),
+            "fit s": _seconds(one.fit_seconds),
+            "predict s": _seconds(one.predict_seconds),
+            "cells": f"{one.cells} of {standings.cells}",
+        }
+        for one in (*standings.complete, *standings.partial)
+    ]
+
+
+def gain_rows(standings: Standings) -> list[dict[str, str]]:
+    """One row per router, one column per benchmark: mu minus that of the model best on train."""
+    return [
+        {"router": one.label}
+        | {name: _signed(one.gain[name]) if name in one.gain else "" for name in standings.benchmarks}
+        for one in (*standings.complete, *standings.partial)
+        if one.label != BASELINE
+    ]
+
+
+def json_object(standings: Standings) -> dict[str, Any]:
+    """All of it, for scripts."""
+    return {
+        "cells": standings.cells,
+        "benchmarks": list(standings.benchmarks),
+        "friedman_p": _null(standings.friedman_p),
+        "critical_difference": _null(standings.critical_difference),
+        "routers": [_json_row(one) for one in (*standings.complete, *standings.partial)],
+        "errors": list(standings.errors),
+    }
+
+
+def markdown(rows: Sequence[Mapping[str, str]]) -> str:
+    """Rows of equal keys as a Markdown table."""
+    if not rows:
+        return ""
+    names = list(rows[0])
+    lines = [" | ".join(names), " | ".join("---" if i == 0 else "--:" for i in range(len(names)))]
+    lines += [" | ".join(_cell(row[name]) for name in names) for row in rows]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def sentences(standings: Standings) -> list[str]:
+    """What the standings say, plainly: where a router beats the best single model and where none does."""
+    routers = [one for one in standings.complete if one.label != BASELINE]
+    said = []
+    for name in standings.benchmarks:
+        better = [one.label for one in routers if name in one.gain and one.gain[name].above_zero]
+        worse = sum(name in one.gain and one.gain[name].below_zero for one in routers)
+        if better:
+            shown = ", ".join(better[:6]) + (f" and {len(better) - 6} more" if len(better) > 6 else "")
+            said.append(
+                f"{name}: {len(better)} of {len(routers)} routers beat the best single model ({shown}); "
+                f"{worse} fall below it"
+            )
+        else:
+            said.append(f"{name}: no router beats the best single model; {worse} of {len(routers)} fall below it")
+    said.append(
+        f"over all {len(standings.benchmarks)} benchmarks: "
+        f"{sum(one.mean_gain.above_zero for one in routers)} of {len(routers)} routers beat it, "
+        f"{sum(one.mean_gain.below_zero for one in routers)} fall below it (95 % intervals)"
+    )
+    if not math.isnan(standings.friedman_p):
+        said.append(
+            f"Friedman p = {standings.friedman_p:.2g} over {standings.cells} cells; mean ranks differ from "
+            f"{standings.critical_difference:.2f} on (Nemenyi, 5 %)"
+        )
+    return said
+
+
+def _json_row(one: Standing) -> dict[str, Any]:
+    def score(of: Score) -> dict[str, float | None]:
+        return {"value": _null(of.value), "low": _null(of.interval[0]), "high": _null(of.interval[1])}
+
+    return {
+        "router": one.label,
+        "rank": _null(one.rank),
+        "mu": score(one.mu),
+        "V_B_train": score(one.V_B_train),
+        "gap_closed": score(one.gap_closed),
+        "mean_gain": score(one.mean_gain),
+        "gain": {name: score(of) for name, of in one.gain.items()},
+        "fit_seconds": one.fit_seconds,
+        "predict_seconds": one.predict_seconds,
+        "cells": one.cells,
+        "failed": one.failed,
+    }
+
+
+def _shown(score: Score) -> str:
+    if math.isnan(score.value):
+        return "-"
+    return f"{score.value:.3f} [{score.interval[0]:.3f}, {score.interval[1]:.3f}]"
+
+
+def _signed(score: Score) -> str:
+    mark = " +" if score.above_zero else " -" if score.below_zero else ""
+    return f"{score.value:+.3f} [{score.interval[0]:+.3f}, {score.interval[1]:+.3f}]{mark}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3f}" if value < 10 else f"{value:.0f}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def _null(value: float) -> float | None:
+    return None if math.isnan(value) else value
