@@ -28,11 +28,16 @@ def with_holes(data: rv.BenchmarkData) -> rv.BenchmarkData:
     dense = data.scores.dense().copy()
     dense[np.random.default_rng(0).random(dense.shape) < 0.3] = np.nan
     scores = rv.ScoreMatrix.from_dense(dense, data.scores.prompt_ids, data.scores.model_ids, missing=True)
-    return rv.BenchmarkData("holes", scores, data.queries, data.split, data.pools, "holes", "1" * 64)
+    return rv.BenchmarkData(
+        "holes", scores, data.queries, data.split, data.pools, "holes", "1" * 64, subsets=data.subsets
+    )
 
 
 def test_the_columnwise_routers_are_those_we_think() -> None:
-    assert set(COLUMNWISE) == {"best_single", "knn", "kmeans", "linear", "gmm", "uniroute"}
+    assert set(COLUMNWISE) == {
+        *("best_single", "knn", "kmeans", "linear", "gmm", "uniroute", "ridge", "logistic", "svm", "boosting"),
+        *("shuffled_labels", "random_embeddings", "prompt_length", "subset_only"),
+    }
 
 
 @pytest.mark.parametrize("protocol", ["paper", "strict"])

@@ -20,7 +20,11 @@ from routereval.stats import Interval, interval, resampled_metrics
 SHOWN = ("mu", "V_R", "V_B", "E_p")
 ORDER = (
     *("oracle", "r_o", "random", "best_single_hindsight", "best_single", "knn", "kmeans", "linear", "mlp"),
+    *("ridge", "logistic", "svm"),
     *("gmm", "avengers", "uniroute", "uniroute_learned"),
+    *("mf", "mirt", "ranking"),
+    *("boosting", "forest", "rorf", "satzilla", "bradley_terry", "similarity_bt", "elo", "eagle"),
+    *("stack", "auto", "majority", "subset_only", "prompt_length", "random_embeddings", "shuffled_labels"),
 )
 """References first, then routers from simple to not; others follow in alphabetical order."""
 

@@ -52,15 +52,14 @@ class _Trial:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A router that was tried: fitted on all training prompts, and what it said of each from a fit on other folds.
+    """A router that was tried: fitted on all training prompts, and what it said of prompts it had not seen.
 
-    ``judged`` has the validation prompts as well, where there are any.
+    ``scores`` are those of the training prompts out of fold, then those of the validation prompts.
     """
 
     name: Any
     fitted: Any
-    scores: NDArray[np.float64]
-    judged: NDArray[np.float64]
+    scores: NDArray[np.float32]
 
 
 @dataclass
@@ -69,7 +68,8 @@ class AutoRouter:
 
     Every candidate predicts the training prompts out of fold; what its choices score is compared with those of
     ``best_single`` prompt by prompt. Stacks of the best few (``stack``: weights found without the fold they are judged
-    on) take part. The one that gains most is taken if its gain is above one standard error, else ``best_single`` is.
+    on) take part. The best stack stands for all, unless a candidate is better by more than one standard error; it is
+    taken if it gains more than one standard error over ``best_single``, else that is.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class AutoRouter:
     candidates : names with parameters, from cheap to expensive; ``"knn+ridge"``, or a tuple of names and routers.
         None: those of ours.
     folds : how many parts the training prompts are cut into.
-    standard_errors : by how many a candidate has to gain.
+    standard_errors : by how many of them somebody has to be better to be taken.
     seed : of the folds, and of the routers.
     """
 
@@ -115,11 +115,11 @@ class AutoRouter:
             return self
         tried = self._tried(names, train, val, fold, deadline)
         judge = _Judge(train, val, fold)
-        trials = [_Trial((i,), False, judge.gain(one.judged)) for i, one in enumerate(tried)]
+        trials = [_Trial((i,), False, judge.gain(one.scores)) for i, one in enumerate(tried)]
         trials += self._stacks(trials, tried, judge)
         for trial in trials:
             self.gains_[_label(trial, tried)] = (trial.mean, trial.error)
-        best = max(trials, key=lambda trial: trial.mean, default=None)
+        best = _best(trials, self.standard_errors)
         self._choose(best, tried, train, fold, f"on {judge}")
         return self
 
@@ -153,8 +153,9 @@ class AutoRouter:
             try:
                 scores = out_of_fold(name, train, fold, self.seed, deadline)
                 fitted = seeded(router_named(name), self.seed).fit(train, val)
-                judged = scores if val is None else np.concatenate([scores, predicted(fitted, val.queries, name)])
-                tried.append(_Candidate(name, fitted, scores, judged))
+                if val is not None:
+                    scores = np.concatenate([scores, predicted(fitted, val.queries, name).astype(np.float32)])
+                tried.append(_Candidate(name, fitted, scores))
             except OutOfTime:
                 left = ", ".join(label_of(one) for one in names[i:])
                 self.notes_ += (f"auto ran out of its {self.seconds:g} seconds; not tried: {left}",)
@@ -169,7 +170,7 @@ class AutoRouter:
         sizes = sorted({min(size, len(order)) for size in (1, FEW, len(order))} - {0})
         stacks = []
         for members in (tuple(sorted(order[:size])) for size in sizes):
-            stacks.append(_Trial(members, True, judge.stacked_gain([tried[i].judged for i in members])))
+            stacks.append(_Trial(members, True, judge.stacked_gain([tried[i].scores for i in members])))
         return stacks
 
     def _choose(
@@ -183,9 +184,21 @@ class AutoRouter:
         self.choice_, self.router_ = _label(best, tried), members[0].fitted
         if best.stacked:
             stack = Stack(tuple(one.name for one in members), self.folds, self.seed)
-            self.router_ = stack.weigh(train, fold, [one.scores for one in members], [one.fitted for one in members])
+            self.router_ = stack.weigh(
+                train, fold, [one.scores[: len(train)] for one in members], [one.fitted for one in members]
+            )
             self.choice_ = f"{self.choice_} ({stack.describe()})"
         self.notes_ += (f"auto took {self.choice_}: it gains{_signed(best)} over best_single {on}",)
+
+
+def _best(trials: Sequence[_Trial], standard_errors: float) -> _Trial | None:
+    """The stack that gains most, which is drawn towards the means; a candidate if it is better than that beyond noise."""
+    stack = max((trial for trial in trials if trial.stacked), key=lambda trial: trial.mean, default=None)
+    single = max((trial for trial in trials if not trial.stacked), key=lambda trial: trial.mean, default=None)
+    if stack is None or single is None:
+        return stack or single
+    ahead = _Trial((), False, single.gain - stack.gain)
+    return single if ahead.mean > standard_errors * ahead.error else stack
 
 
 def _label(trial: _Trial, tried: list[_Candidate]) -> str:
@@ -206,43 +219,45 @@ class _Judge:
         # Validation prompts are one more fold; all training prompts are learnt from for it.
         self._fold = np.concatenate([fold, np.full(len(self._targets) - n, folds)])
         self._held = [self._fold == f for f in range(int(self._fold.max()) + 1)]
-        self._means, self._handicaps = np.empty(self._targets.shape), np.empty(self._targets.shape)
-        standings = np.empty(self._targets.shape)
-        for f, held in enumerate(self._held):
-            rest = train if f == folds else train.rows(np.flatnonzero(fold != f))
-            self._means[held] = np.nan_to_num(rest.target_means)
-            self._handicaps[held] = handicap(rest)
-            standings[held] = standing(rest.scores.model_means, rest.scores.counts, len(rest))
-        self._best_single = self._routed(standings)
+        rests = [train if f == folds else train.rows(np.flatnonzero(fold != f)) for f in range(len(self._held))]
+        self._means = [np.nan_to_num(rest.target_means) for rest in rests]
+        self._handicaps = [handicap(rest) for rest in rests]
+        standings = [standing(rest.scores.model_means, rest.scores.counts, len(rest)) for rest in rests]
+        self._best_single = self._routed(self._by_prompt(standings))
 
     def __str__(self) -> str:
         return self._about
 
-    def gain(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    def gain(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         """Score of the choices less that of ``best_single``, on every prompt that any model was observed on."""
         counted = self._seen.any(axis=1)
         gain: NDArray[np.float64] = (self._routed(scores) - self._best_single)[counted]
         return gain
 
-    def stacked_gain(self, predictions: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    def stacked_gain(self, predictions: list[NDArray[np.float32]]) -> NDArray[np.float64]:
         """The same of a stack of these out-of-fold predictions, each fold weighted by the others."""
-        scores = np.empty_like(self._means)
-        for held in self._held:
-            targets = self._targets[~held]
-            scales = [on_score_scale(one[~held], targets) for one in predictions]
-            every = [self._means, *(rescaled(one, scale) for one, scale in zip(predictions, scales, strict=True))]
-            weights = weights_of([one[~held] for one in every], targets)
+        scores = np.empty(self._targets.shape, dtype=np.float32)
+        means = self._by_prompt(self._means)
+        for f, held in enumerate(self._held):
+            rest = np.flatnonzero(~held)
+            scales = [on_score_scale(one[rest], self._targets[rest]) for one in predictions]
+            every = [means, *(rescaled(one, scale) for one, scale in zip(predictions, scales, strict=True))]
+            weights = weights_of(every, self._targets, rest)
             blended = sum((w * one[held] for w, one in zip(weights, every, strict=True)), np.zeros(1))
             # As the stack has it: models that were hardly observed stand behind the others.
-            scores[held] = blended + self._handicaps[held]
+            scores[held] = blended + self._handicaps[f]
         return self.gain(scores)
 
-    def _routed(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _by_prompt(self, by_fold: list[NDArray[np.float64]]) -> NDArray[np.float32]:
+        """What holds for each fold's models, for each prompt of it, (n, m)."""
+        spread: NDArray[np.float32] = np.stack(by_fold).astype(np.float32)[self._fold]
+        return spread
+
+    def _routed(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         """Score of the model with the highest one on each prompt, ties by train mean; 0 where none was observed."""
         chosen = np.empty(len(scores), dtype=np.intp)
-        for held in self._held:
-            if held.any():
-                chosen[held] = choose(scores[held], self._means[held][0], self._seen[held])
+        for means, held in zip(self._means, self._held, strict=True):
+            chosen[held] = choose(scores[held], means, self._seen[held])
         values = np.nan_to_num(self._targets[np.arange(len(chosen)), np.maximum(chosen, 0)]).astype(np.float64)
         return np.where(chosen >= 0, values, 0.0)
 

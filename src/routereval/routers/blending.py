@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+Real = TypeVar("Real", np.float32, np.float64)
+
+_ROWS = 512
+"""Prompts whose cells are held at once in double precision."""
 _STEPS = 50
 _SMALL = 1e-9
 
 
-def on_score_scale(scores: NDArray[np.float64], targets: NDArray[np.float32]) -> tuple[float, float] | None:
+def on_score_scale(scores: NDArray[np.floating], targets: NDArray[np.float32]) -> tuple[float, float] | None:
     """Slope and intercept of the logistic curve that makes chances of a router's scores; None where they are scores.
 
     Scores within [-0.5, 1.5] are taken as they are. Others (logits, ratings, ranks) go through
@@ -26,7 +31,7 @@ def on_score_scale(scores: NDArray[np.float64], targets: NDArray[np.float32]) ->
     if scores.size == 0 or (scores.min() >= -0.5 and scores.max() <= 1.5):
         return None
     seen = ~np.isnan(targets)
-    x, y = scores[seen], targets[seen].astype(np.float64)
+    x, y = scores[seen].astype(np.float64), targets[seen].astype(np.float64)
     centre, spread = (float(x.mean()), float(x.std())) if len(x) else (0.0, 0.0)
     if spread < _SMALL * max(1.0, abs(centre)):
         return 0.0, 0.0
@@ -34,14 +39,17 @@ def on_score_scale(scores: NDArray[np.float64], targets: NDArray[np.float32]) ->
     return (a / spread, b - a * centre / spread) if a > 0 else (0.0, 0.0)
 
 
-def rescaled(scores: NDArray[np.float64], scale: tuple[float, float] | None) -> NDArray[np.float64]:
+def rescaled(scores: NDArray[Real], scale: tuple[float, float] | None) -> NDArray[Real]:
     """A router's scores on the scale that :func:`on_score_scale` found, (n, m)."""
     if scale is None:
         return scores
-    return 1 / (1 + np.exp(-np.clip(scale[0] * scores + scale[1], -500, 500)))
+    chances = np.clip(scale[0] * scores.astype(np.float64) + scale[1], -500, 500)
+    return (1 / (1 + np.exp(-chances))).astype(scores.dtype)
 
 
-def weights_of(members: Sequence[NDArray[np.float64]], targets: NDArray[np.float32]) -> NDArray[np.float64]:
+def weights_of(
+    members: Sequence[NDArray[np.floating]], targets: NDArray[np.float32], rows: NDArray[np.intp] | None = None
+) -> NDArray[np.float64]:
     """The weights, none negative, whose sum of the members is nearest to the targets, (len(members),).
 
     Least squares (Lawson and Hanson 1974) over the observed cells, after each prompt's mean over the models is taken
@@ -58,21 +66,24 @@ def weights_of(members: Sequence[NDArray[np.float64]], targets: NDArray[np.float
     ----------
     members : (n, m) each, on the scale of scores; the models' means come first.
     targets : (n, m), nan where not observed.
+    rows : positions of the prompts that count; None: all.
     """
     from scipy.optimize import nnls  # type: ignore[attr-defined]
 
-    seen = ~np.isnan(targets)
-    centred = [_centred(member, seen) for member in members]
-    y = _centred(np.nan_to_num(targets).astype(np.float64), seen)
-    gram = np.array([[np.vdot(one, other) for other in centred] for one in centred])
-    left = y - centred[0]
-    chance = [0.0, *(float(np.linalg.norm(np.einsum("ij,ij->i", one, left))) for one in centred[1:])]
-    products = np.array([np.vdot(one, y) for one in centred]) - chance
+    rows = np.arange(len(targets)) if rows is None else rows
+    k = len(members)
+    gram, products, chance = np.zeros((k, k)), np.zeros(k), np.zeros(k)
+    for block in np.array_split(rows, max(1, len(rows) // _ROWS)):
+        y, *x = _differences([targets, *members], block)
+        gram += [[np.vdot(one, other) for other in x] for one in x]
+        products += [np.vdot(one, y) for one in x]
+        chance += [np.square(np.einsum("ij,ij->i", one, y - x[0])).sum() for one in x]
+    products[1:] -= np.sqrt(chance[1:])
     # A sum of squares needs no more of the cells than their products: nnls gets as many rows as there are members.
     values, vectors = np.linalg.eigh(gram)
     kept = values > _SMALL * max(values.max(), _SMALL)
     root = np.sqrt(values[kept])
-    weights: NDArray[np.float64] = np.zeros(len(members))
+    weights: NDArray[np.float64] = np.zeros(k)
     if kept.any():
         weights = nnls(root[:, None] * vectors[:, kept].T, vectors[:, kept].T @ products / root)[0]
     if weights.sum() <= 0:
@@ -80,11 +91,15 @@ def weights_of(members: Sequence[NDArray[np.float64]], targets: NDArray[np.float
     return weights
 
 
-def _centred(values: NDArray[np.float64], seen: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Values less their mean over the observed models of the prompt; 0 where not observed."""
-    kept = np.where(seen, values, 0.0)
-    kept -= (kept.sum(axis=1) / np.maximum(seen.sum(axis=1), 1))[:, None]
-    return np.where(seen, kept, 0.0)
+def _differences(values: Sequence[NDArray[np.floating]], rows: NDArray[np.intp]) -> list[NDArray[np.float64]]:
+    """Each less its mean over the models of the prompt, 0 where the first, the targets, was not observed."""
+    seen = ~np.isnan(values[0][rows])
+    count = np.maximum(seen.sum(axis=1), 1)
+    differences = []
+    for one in values:
+        kept = np.where(seen, one[rows], 0.0)
+        differences.append(np.where(seen, kept - (kept.sum(axis=1) / count)[:, None], 0.0))
+    return differences
 
 
 def _logistic(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:

@@ -69,7 +69,7 @@ class ShuffledLabels(_Wrapped):
     seed : of the permutation, and of the router.
     """
 
-    router: Any = "knn"
+    router: Any = "ridge"
     seed: int = 0
 
     def fit(self, train: Partition, val: Partition | None = None) -> Self:
@@ -88,7 +88,7 @@ class RandomEmbeddings(_Wrapped):
     seed : of the vectors, and of the router.
     """
 
-    router: Any = "knn"
+    router: Any = "ridge"
     seed: int = 0
 
     def fit(self, train: Partition, val: Partition | None = None) -> Self:

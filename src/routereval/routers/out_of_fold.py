@@ -35,8 +35,8 @@ def folds_of(queries: Queries, folds: int, seed: int) -> NDArray[np.intp]:
 
 def out_of_fold(
     router: Any, train: Partition, fold: NDArray[np.intp], seed: int, deadline: float | None = None
-) -> NDArray[np.float64]:
-    """Scores of each training prompt by a router fitted on the other folds, (n, m).
+) -> NDArray[np.float32]:
+    """Scores of each training prompt by a router fitted on the other folds, (n, m); float32, as there are many.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def out_of_fold(
     ------
     OutOfTime : the deadline passed.
     """
-    scores = np.empty((len(train), len(train.model_ids)))
+    scores = np.empty((len(train), len(train.model_ids)), dtype=np.float32)
     for f in range(int(fold.max()) + 1):
         if deadline is not None and time.monotonic() > deadline:
             raise OutOfTime
@@ -58,9 +58,9 @@ def out_of_fold(
     return scores
 
 
-def out_of_fold_means(train: Partition, fold: NDArray[np.intp]) -> NDArray[np.float64]:
+def out_of_fold_means(train: Partition, fold: NDArray[np.intp]) -> NDArray[np.float32]:
     """For each training prompt the models' means over the other folds, (n, m); 0 where there is none."""
-    means = np.empty((len(train), len(train.model_ids)))
+    means = np.empty((len(train), len(train.model_ids)), dtype=np.float32)
     for f in range(int(fold.max()) + 1):
         means[fold == f] = np.nan_to_num(train.rows(np.flatnonzero(fold != f)).target_means)
     return means

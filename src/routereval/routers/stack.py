@@ -37,7 +37,7 @@ class Stack:
 
     columnwise: ClassVar[bool] = False
     search_space: ClassVar[Mapping[str, Sequence[Any]]] = {}
-    routers: Any = "knn+kmeans"
+    routers: Any = "knn+ridge+kmeans"
     folds: int = 5
     seed: int = 0
 
@@ -60,7 +60,7 @@ class Stack:
         return self.weigh(train, fold, predictions, fitted)
 
     def weigh(
-        self, train: Partition, fold: NDArray[np.intp], predictions: Sequence[NDArray[np.float64]], fitted: list[Any]
+        self, train: Partition, fold: NDArray[np.intp], predictions: Sequence[NDArray[np.float32]], fitted: list[Any]
     ) -> Self:
         """Become the ensemble of routers fitted on ``train``, weighted by their out-of-fold predictions (n, m) each."""
         targets = train.targets
