@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 # Importing a command's module adds it to the application; help lists them in this order.
-from routereval.cli import running, routing, stored, downloading, synthesizing  # noqa: F401  # isort: skip
+from routereval.cli import running, routing, stored, ranking, downloading, synthesizing  # noqa: F401  # isort: skip
 from routereval.cli import embedding, building, exporting, scaling, listing  # noqa: F401  # isort: skip
 from routereval.cli.shared import app
 from routereval.errors import RouterEvalError
