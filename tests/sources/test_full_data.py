@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from routereval import facts
 from routereval.data.building import PoolPlan, built
@@ -218,11 +220,12 @@ def test_where_no_model_can_be_read_it_is_an_error_with_the_reasons(tmp_path: Pa
 
 def test_a_model_scored_by_another_metric_is_noted(tmp_path: Path) -> None:
     models = {name: gsm8k(values) for name, values in draws(2).items()}
+    models["huge ids"] = {"gsm8k": [{"doc_id": 10**400, "acc": 1}] * N}
     models["other"] = gsm8k([1] * N, metrics=[{"judge": 1.0}] * N)
     models["unnamed"] = gsm8k([1] * N, metrics=[[1]] * N)
     write(tmp_path / "full_data" / "gsm8k", models)
     data = full_data.load("gsm8k", tmp_path)
-    assert data.scores.model_ids == ("model-0", "model-1", "other", "unnamed")
+    assert data.scores.model_ids == ("huge ids", "model-0", "model-1", "other", "unnamed")
     assert "1 models have no acc or exact_match or em; their scores are judge" in data.missing
 
 
@@ -278,6 +281,43 @@ def test_arrays_of_objects_hold_lists_and_dictionaries_here(tmp_path: Path) -> N
     data = full_data.load("gsm8k", write(tmp_path / "gsm8k", models))
     assert data.scores.dense()[:, 1].tolist() == [i % 2 for i in range(N)]
     assert data.planes["input_tokens"][:, 1].tolist() == list(range(N))
+
+
+_CELLS = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3),
+        st.sampled_from([np.float64(0.5), np.int64(3), np.array(1.0), np.zeros((2, 0)), np.array(["a"]), 10**400]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["acc", "question", "x"]), inner, max_size=2),
+        st.lists(inner, min_size=2, max_size=2).map(tuple),
+    ),
+    max_leaves=6,
+)  # fmt: skip
+_COLUMNS = st.sampled_from(
+    ["metrics", "acc", "doc_id", "doc_hash", "arguments", "full_prompt", "input_tokens", "cont_tokens", "other"]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(_COLUMNS, st.lists(_CELLS, min_size=2, max_size=2) | _CELLS, max_size=5))
+def test_whatever_a_pickle_holds_is_items_or_an_error_that_says_what_is_wrong(table: dict[str, Any]) -> None:
+    for raw in (table, {"harness_gsm8k_5": table}, [table, table], {"data": {"gsm8k": table}}):
+        try:
+            found = items_of(raw, facts.benchmarks()["gsm8k"], ["acc"])
+        except DataError:
+            continue
+        (items,) = found.values()
+        assert not ((items.scores < 0) | (items.scores > 1)).any()
+        assert all(len(plane) == len(items) for plane in items.planes.values())
+        assert all(items.text(i) is None or type(items.text(i)) is str for i in range(len(items)))
+
+
+def test_a_score_that_is_rounded_beyond_1_is_1(tmp_path: Path) -> None:
+    columns = {"metrics": [{"mc1": 1, "mc2": 1.0000002}, {"mc1": 0, "mc2": 0.25}]}
+    found = items_of({"truthfulqa": columns}, facts.benchmarks()["harness_truthfulqa_mc_0"], ["mc2"])
+    assert found["harness_truthfulqa_mc_0"].scores.tolist() == [1, 0.25]
+    assert found["harness_truthfulqa_mc_0"].planes["mc1"].tolist() == [1, 0]
 
 
 def test_files_are_read_once_and_again_when_one_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,8 @@ _FIELDS = {*_TEXTS, *_INPUT, *_OUTPUT, *_HASHES, *_NEW, "metrics", "gold", "pred
 UNNAMED = "metric"
 """What a metric without a name is called here."""
 
+_ROUNDING = 1e-5
+
 MOST_METRICS = 12
 """How many metrics beside the score are kept; the published files have up to four."""
 
@@ -132,6 +134,8 @@ def _items(table: Mapping[str, Any], metrics: Sequence[str]) -> Items:
     found = _metrics(table)
     score = _score_name(found, metrics, new=bool({*_NEW} & table.keys()))
     scores = found.pop(score)
+    # Sums of probabilities go a little beyond 1.
+    scores = np.where((scores > 1) & (scores < 1 + _ROUNDING), np.float32(1), scores)
     outside = int(((scores < 0) | (scores > 1)).sum())
     if outside:
         raise DataError(f"{outside} of {n} values of {score} lie outside [0, 1]")
@@ -188,7 +192,7 @@ def _score_name(found: Mapping[str, Any], metrics: Sequence[str], *, new: bool) 
 
 def _ids(table: Mapping[str, Any]) -> NDArray[np.int64] | None:
     column = table.get("doc_id")
-    if column is None or not all(isinstance(i, int | np.integer) and not isinstance(i, bool) for i in column):
+    if column is None or not all(isinstance(i, int | np.integer) and abs(int(i)) < 2**62 for i in column):
         return None
     ids = np.array([int(i) for i in column], dtype=np.int64)
     if len(np.unique(ids)) != len(ids):

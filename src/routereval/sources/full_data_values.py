@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 def rows_as_columns(value: Any) -> dict[str, Any] | None:
     """A table of items as columns: out of columns, of columns by row number, or of one dictionary per item."""
-    if isinstance(value, list | tuple | np.ndarray):
+    if is_list(value):
         if len(value) == 0 or not all(isinstance(row, Mapping) for row in value):
             return None
         names = dict.fromkeys(str(name) for row in value for name in row)
@@ -45,11 +45,13 @@ def numeric(column: Sequence[Any]) -> NDArray[np.float32] | None:
             continue
         if not isinstance(cell, bool | int | float | np.bool_ | np.integer | np.floating):
             return None
-        try:
-            values[i] = cell if math.isfinite(cell) else np.nan
-        except OverflowError:
-            return None
+        values[i] = _finite(cell)
     return None if np.isnan(values).all() else values
+
+
+def _finite(number: float) -> float:
+    """The number, or nan where float32 has no place for it."""
+    return float(number) if abs(number) < _LARGEST else math.nan
 
 
 def token_counts(column: Sequence[Any]) -> NDArray[np.float32]:
@@ -64,7 +66,7 @@ def _tokens(cell: Any) -> float:
     if isinstance(cell, bool | np.bool_) or cell is None:
         return math.nan
     if isinstance(cell, int | float | np.integer | np.floating):
-        return float(cell) if 0 <= float(cell) < 2**53 else math.nan
+        return _finite(cell) if cell >= 0 else math.nan
     if isinstance(cell, np.ndarray) and cell.dtype != object:
         return float(cell.shape[-1]) if cell.ndim else math.nan
     if not is_list(cell):
@@ -77,7 +79,7 @@ def text_of(cell: Any) -> str | None:
     """A prompt's text: itself, the first one of a list or of arguments, or the question of a document."""
     for _ in range(4):  # as deep as any of the schemas goes
         if isinstance(cell, str):
-            return cell
+            return str(cell)  # an array's string is one, and keeps the array alive
         if isinstance(cell, Mapping):
             names = [name for name in _QUESTIONS if name in cell] or list(cell)[:1]
             cell = cell[names[0]] if names else None
@@ -87,6 +89,8 @@ def text_of(cell: Any) -> str | None:
             return None
     return None
 
+
+_LARGEST = 1e38
 
 _QUESTIONS = (
     "full_prompt",
