@@ -53,11 +53,14 @@ def test_the_trees_are_those_of_scikit_learn(depth: int, graded: bool) -> None:
     said = router.predict(queries).scores
     cls = HistGradientBoostingRegressor if graded else HistGradientBoostingClassifier
     theirs = cls(
-        max_iter=12, max_depth=depth, max_leaf_nodes=None, min_samples_leaf=5, l2_regularization=0.5, early_stopping=False
+        max_iter=12,
+        max_depth=depth,
+        max_leaf_nodes=None,
+        min_samples_leaf=5,
+        l2_regularization=0.5,
+        early_stopping=False,
     )
-    seen, asked = (
-        projected(q.require_embeddings(), router.components_) for q in (part(dense, x).queries, queries)
-    )
+    seen, asked = (projected(q.require_embeddings(), router.components_) for q in (part(dense, x).queries, queries))
     for j, column in enumerate(dense.T.astype(np.float32)):
         theirs.fit(seen, column)
         expected = theirs.predict(asked) if graded else theirs.predict_proba(asked)[:, 1]
@@ -115,7 +118,9 @@ def test_embeddings_of_any_size_will_do(scale: float) -> None:
 
 
 def test_it_comes_near_the_planted_optimum() -> None:
-    spec = SyntheticSpec("trees", prompts=900, models=60, skills=3, dimensions=16, sizes=(5,), specialisation=2, noise=0.1)
+    spec = SyntheticSpec(
+        "trees", prompts=900, models=60, skills=3, dimensions=16, sizes=(5,), specialisation=2, noise=0.1
+    )
     planted = Synthetic(spec)
     scenario = planted.data.scenario("strong_to_weak", 5)
     single = rv.evaluate(rv.BestSingle(), scenario).mu

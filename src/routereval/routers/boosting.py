@@ -24,7 +24,7 @@ _BINS = 64
 
 @dataclass
 class Boosting(ColumnwiseRouter):
-    """Gradient-boosted trees, one series per model (Friedman 2001; Newton steps and histograms: Chen and Guestrin 2016).
+    """Gradient-boosted trees, one series per model (Friedman 2001; Newton steps: Chen and Guestrin 2016).
 
         score_m(x) = (1 - shrinkage) link(base_m + sum_t tree_mt(z)) + shrinkage mean_m,  z = components of x
 
@@ -119,14 +119,16 @@ def _for_each(work: Callable[[int], None], m: int) -> None:
 def _log_odds(means: NDArray[np.float64]) -> NDArray[np.float64]:
     """Log odds of the means; 500 stands for what has no end, since its logistic is 1 and its negative's 0."""
     with np.errstate(divide="ignore"):
-        return np.clip(np.log(means) - np.log1p(-means), -500, 500)
+        odds: NDArray[np.float64] = np.clip(np.log(means) - np.log1p(-means), -500, 500)
+    return odds
 
 
 def _edges(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Where one bin of a feature ends and the next begins: between its values, or at quantiles where there are many."""
     distinct = np.unique(values)
     if len(distinct) <= _BINS:
-        return distinct[:-1] + (distinct[1:] - distinct[:-1]) / 2
+        between: NDArray[np.float32] = distinct[:-1] + (distinct[1:] - distinct[:-1]) / 2
+        return between
     return np.unique(np.quantile(values, np.arange(1, _BINS) / _BINS, method="median_unbiased").astype(np.float32))
 
 

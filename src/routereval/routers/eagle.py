@@ -60,8 +60,7 @@ class Eagle:
         ------
         ParameterError : a parameter outside its range.
         """
-        check_elo("eagle", self.k, self.top)
-        check_elo("eagle", self.global_k, self.neighbours)
+        check_elo("eagle", k=self.k, global_k=self.global_k, top=self.top, neighbours=self.neighbours)
         if not 0 <= self.p <= 1:
             raise ParameterError(f"eagle has p = {self.p}; it must be 0 to 1")
         self.directions_ = _unit(train.queries.require_embeddings())

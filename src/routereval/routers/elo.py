@@ -27,8 +27,8 @@ class Elo:
         R_i <- R_i + k (outcome - 1 / (1 + 10^((R_j - R_i) / 400)))
 
     Training prompts come in a random order. On each, every model meets about ``opponents`` others, the higher score
-    wins, equal ones draw. It does not look at the prompt. The last rating of such a sequence is noisy by about k points;
-    ``averaged`` takes the mean over the second half of the prompts. The distribution over models is
+    wins, equal ones draw. It does not look at the prompt. The last rating of such a sequence is noisy, by about
+    k points; ``averaged`` takes the mean over the second half of the prompts. The distribution over models is
     softmax(R ln 10 / 400).
 
     Parameters
@@ -57,7 +57,7 @@ class Elo:
         ------
         ParameterError : ``k`` not above 0, ``opponents`` below 1.
         """
-        check_elo("elo", self.k, self.opponents)
+        check_elo("elo", k=self.k, opponents=self.opponents)
         rng = generator("elo", self.seed)
         self.ratings_ = elo_ratings(train.targets, self.k, self.opponents, rng, averaged=self.averaged)
         return self
@@ -71,7 +71,7 @@ class Elo:
 def elo_ratings(
     targets: NDArray[np.float32], k: float, opponents: int, rng: np.random.Generator, *, averaged: bool
 ) -> NDArray[np.float64]:
-    """Ratings after battles on every row of ``targets`` (n, m), (m,); 400 below the lowest where nothing was observed."""
+    """Ratings after battles on every row of ``targets`` (n, m), (m,); a model never observed is 400 below the lowest."""
     n, m = targets.shape
     ratings, total = np.full(m, START), np.zeros(m)
     counted = 0
@@ -99,14 +99,16 @@ def meetings(m: int, opponents: int, rng: np.random.Generator) -> Meetings:
     return np.tile(circle, len(steps)), second
 
 
-def check_elo(name: str, k: float, opponents: int) -> None:
-    """Refuse stakes that are not positive and battles against nobody.
+def check_elo(name: str, *, k: float, global_k: float = 1.0, **counts: int) -> None:
+    """Refuse stakes that are not positive and counts below 1.
 
     Raises
     ------
     ParameterError : says which.
     """
-    if not k > 0:
-        raise ParameterError(f"{name} has k = {k}; it must be above 0")
-    if opponents < 1:
-        raise ParameterError(f"{name} has opponents = {opponents}; it must be at least 1")
+    for what, stake in {"k": k, "global_k": global_k}.items():
+        if not stake > 0:
+            raise ParameterError(f"{name} has {what} = {stake}; it must be above 0")
+    for what, count in counts.items():
+        if count < 1:
+            raise ParameterError(f"{name} has {what} = {count}; it must be at least 1")

@@ -72,7 +72,11 @@ class Forest:
         self.means_ = np.nan_to_num(train.target_means)
         deviations = np.nan_to_num(train.targets - self.means_).astype(np.float32)
         forest = RandomForestRegressor(
-            self.trees, min_samples_leaf=self.min_leaf, max_features=self.max_features, random_state=self.seed, n_jobs=-1
+            self.trees,
+            min_samples_leaf=self.min_leaf,
+            max_features=self.max_features,
+            random_state=self.seed,
+            n_jobs=-1,
         )
         forest.fit(features, _outputs(deviations, relative=self.relative))
         self.forest_ = as_arrays([forest], lambda values, _: np.zeros(len(values)))
@@ -106,12 +110,12 @@ class Forest:
 
 
 def _outputs(deviations: NDArray[np.float32], *, relative: bool) -> NDArray[np.float64]:
-    """What the splits look at, (n, at most 16)."""
+    """What the splits look at, (n, at most 16), or (n,) for one model."""
     outputs = deviations.astype(np.float64)
     if relative:
         outputs -= outputs.mean(axis=1, keepdims=True)
     if outputs.shape[1] <= _OUTPUTS:
-        return outputs
+        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
     # The trees' criterion adds up squares, which a rotation leaves as they are: only small components are lost.
     directions = principal_components(outputs.astype(np.float32), _OUTPUTS)["directions"]
     return outputs @ directions.T.astype(np.float64)
@@ -123,4 +127,5 @@ def _membership(ends_in: NDArray[np.int32], worth: NDArray[np.float64], nodes: i
 
     n, trees = ends_in.shape
     pointers = np.arange(0, n * trees + 1, trees)
-    return csr_array((worth[ends_in.ravel()], ends_in.ravel(), pointers), shape=(n, nodes))
+    cells = worth[ends_in.ravel()], ends_in.ravel(), pointers
+    return csr_array(cells, shape=(n, nodes))  # type: ignore[no-untyped-call]

@@ -15,6 +15,7 @@ from routereval.data.outcome import standing
 from routereval.data.scenario import Partition
 from routereval.errors import ParameterError
 
+
 def strongest(train: Partition, top: int) -> NDArray[np.intp]:
     """Positions of the ``top`` models that are best on train, as ``best_single`` ranks them, in ascending order."""
     values = standing(train.target_means, train.scores.counts, len(train))
@@ -43,7 +44,7 @@ def balance(advantages: NDArray[np.float64], pairs: NDArray[np.intp], k: int) ->
 
 def placed(scores: NDArray[np.float64], top: NDArray[np.intp], means: NDArray[np.float64]) -> NDArray[np.float64]:
     """The scores (n, k) of the models that met among those of all (n, m): the others below, by their train means."""
-    everyone = scores.min(axis=1, keepdims=True) + (means - 2)
+    everyone: NDArray[np.float64] = scores.min(axis=1, keepdims=True) + (means - 2)
     everyone[:, top] = scores
     return everyone
 

@@ -13,6 +13,7 @@ from routereval.data.labels import pool_labels
 from routereval.data.prediction import Prediction, softmax
 from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
+from routereval.errors import ParameterError
 from routereval.routers.components import principal_components, projected
 from routereval.routers.forests import as_arrays, means_of
 from routereval.routers.pairs import balance, check_pairs, each_pair, pairs_of, placed, strongest
@@ -65,7 +66,9 @@ class RoRF:
         ParameterError : a parameter outside its range.
         """
         counts = {what: getattr(self, what) for what in ("trees", "max_depth", "min_leaf", "components")}
-        check_pairs("rorf", top=self.top, shrinkage=self.shrinkage, features=self.max_features, **counts)
+        check_pairs("rorf", top=self.top, shrinkage=self.shrinkage, **counts)
+        if not 0 < self.max_features <= 1:
+            raise ParameterError(f"rorf has max_features = {self.max_features}; it must be above 0 and at most 1")
         embeddings = train.queries.require_embeddings()
         self.components_ = principal_components(embeddings, self.components)
         features = projected(embeddings, self.components_)

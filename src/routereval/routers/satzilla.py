@@ -1,4 +1,4 @@
-"""SATzilla: every pair of models gets a classifier that minds how much a wrong answer costs, and the votes are counted."""
+"""SATzilla: each pair of models has a classifier that minds what a wrong answer costs, and the votes are counted."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ class SimilarityBT:
 
         weight_j = 10 * 10^(sharpness * sim(q, j) / max_j sim(q, j)),  sim the cosine
 
-    All queries are solved together. A likelihood depends on the outcomes by how often each model won alone, so a query's
-    wins are one product of its weights with the prompts' ranks; where no cell is missing, how often pairs met is the
+    All queries are solved together. A likelihood depends on the outcomes by how often each model won, no more, so a
+    query's wins are one product of its weights with the prompts' ranks; where no cell is missing, how often pairs met is the
     same number for all, else it is a second product. The ``top`` models best on train battle, the rest stand below, by
     their means. The published router groups models into 10 tiers since its battles are few; here every prompt has one
     for each pair, so there are none.
@@ -44,10 +44,10 @@ class SimilarityBT:
 
     columnwise: ClassVar[bool] = False
     search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
-        "sharpness": (4.0, 1.0, 2.0, 8.0, 16.0),
+        "sharpness": (1.0, 2.0, 4.0, 8.0, 16.0),
         "top": (32, 8),
     }
-    sharpness: float = 4.0
+    sharpness: float = 1.0
     top: int = 32
     prior: float = 1.0
 
@@ -99,4 +99,5 @@ class SimilarityBT:
         relative = np.divide(similarity, largest, out=np.ones_like(similarity), where=largest > 0)
         weights: NDArray[np.float64] = 10 ** (self.sharpness * (relative - 1))
         # Scaled to the number of prompts they are worth.
-        return weights * (weights.sum(axis=1, keepdims=True) / (weights**2).sum(axis=1, keepdims=True))
+        weights *= weights.sum(axis=1, keepdims=True) / (weights**2).sum(axis=1, keepdims=True)
+        return weights

@@ -1,0 +1,221 @@
+"""Random forests, one for all models and one for each pair, against scikit-learn and by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+import routereval as rv
+from routereval.errors import ParameterError
+from routereval.routers.components import projected
+from routereval.routers.forests import as_arrays, ends, means_of
+from routereval.routers.pairs import balance, pairs_of, placed, strongest
+from routereval.sources.synthetic import Synthetic, SyntheticSpec
+
+ROUTERS = [rv.Forest, rv.RoRF, rv.SATzilla]
+SMALL = {"trees": 5}
+
+
+def part(dense: Any, x: Any) -> rv.Partition:
+    dense = np.asarray(dense, dtype=float)
+    ids = tuple(f"p{i}" for i in range(len(dense)))
+    scores = rv.ScoreMatrix.from_dense(dense, ids, tuple(f"m{j}" for j in range(dense.shape[1])), missing=True)
+    return rv.Partition(rv.Queries(ids, np.asarray(x, dtype=np.float32)), scores)
+
+
+def world(n: int = 80, m: int = 3, *, graded: bool = False) -> rv.Partition:
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(n, 4))
+    p = 1 / (1 + np.exp(-3 * x @ rng.normal(size=(4, m))))
+    return part(p if graded else rng.random((n, m)) < p, x)
+
+
+def test_a_forest_as_arrays_says_what_scikit_learn_says() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(90, 3)).astype(np.float32)
+    forests = [RandomForestClassifier(7, random_state=s).fit(x, x[:, s] > rng.normal(size=90)) for s in (0, 1)]
+    arrays = as_arrays(forests, lambda values, _: values[:, 1])
+    asked = rng.normal(size=(300, 3)).astype(np.float32)
+    expected = np.stack([one.predict_proba(asked)[:, 1] for one in forests], axis=1)
+    np.testing.assert_allclose(means_of(arrays, asked), expected, atol=1e-6)
+    starts = np.repeat(arrays["roots"].ravel(), 1)
+    theirs = np.concatenate([one.apply(asked) for one in forests], axis=1)
+    assert np.array_equal(ends(arrays, asked) - starts, theirs)
+
+
+def test_without_shrinkage_the_forest_is_the_mean_of_its_leaf_means() -> None:
+    given = world()
+    router = rv.Forest(trees=9, shrinkage=0).fit(given)
+    features = projected(given.queries.require_embeddings(), router.components_)
+    theirs = RandomForestRegressor(9, min_samples_leaf=5, max_features=0.3, random_state=0)
+    dense = given.scores.dense()
+    theirs.fit(features, dense - dense.mean(axis=0))
+    leaves = theirs.apply(features)
+    # scikit-learn's own values are of bootstrap samples; ours of every training prompt.
+    expected = np.mean(
+        [[dense[leaves[:, t] == leaves[i, t]].mean(axis=0) for i in range(len(dense))] for t in range(9)], axis=0
+    )
+    np.testing.assert_allclose(router.predict(given.queries).scores, expected, atol=1e-5)
+
+
+def test_leaf_means_are_drawn_towards_the_train_mean_and_missing_cells_count_as_it() -> None:
+    # One leaf for all four prompts: m0 was right on 3 of 4, m1 on 1 of the 2 it was observed on.
+    given = part([[1, 1], [1, 0], [1, np.nan], [0, np.nan]], [[0.0], [1], [2], [3]])
+    said = rv.Forest(trees=2, min_leaf=4).fit(given).predict(given.queries).scores
+    np.testing.assert_allclose(said, np.tile([0.75, 0.5], (4, 1)), atol=1e-6)
+    # Two leaves of two, s = 2: m0's deviations from 1/2 are (1/2 + 1/2) / (2 + 2) on the left.
+    sides = part([[1], [1], [0], [0]], [[0.0], [0], [9], [9]])
+    router = rv.Forest(trees=200, min_leaf=1, max_features=1, shrinkage=2, seed=3).fit(sides)
+    left = router.predict(sides.queries).scores[0, 0]
+    # Trees whose bootstrap sample had one side only have one leaf and say 1/2: 1 - 2 / 2^4 of them do not.
+    assert left == pytest.approx(0.5 + 0.25 * (1 - 2 / 16), abs=0.02)
+
+
+def test_more_than_sixteen_models_share_the_splits_of_their_components() -> None:
+    given = world(m=40)
+    said = rv.Forest(trees=20).fit(given).predict(given.queries).scores
+    dense = given.scores.dense()
+    assert (
+        np.corrcoef(said.ravel() - np.tile(dense.mean(axis=0), len(dense)), (dense - dense.mean(axis=0)).ravel())[0, 1]
+        > 0.4
+    )
+
+
+def test_relative_splits_do_not_see_how_hard_a_prompt_is() -> None:
+    x = np.arange(40.0)[:, None]
+    hard = np.tile((x > 20).astype(float), (1, 3))
+    given = part(hard, x)
+    flat = rv.Forest(trees=3, relative=True, min_leaf=2).fit(given).predict(given.queries).scores
+    np.testing.assert_allclose(flat, np.tile(hard.mean(axis=0), (40, 1)), atol=1e-6)
+    assert np.ptp(rv.Forest(trees=3, min_leaf=2).fit(given).predict(given.queries).scores[:, 0]) > 0.3
+
+
+def test_rorf_says_the_difference_of_two_classes_of_scikit_learn() -> None:
+    given = world(m=2)
+    router = rv.RoRF(trees=11, shrinkage=0, min_leaf=1).fit(given)
+    features = projected(given.queries.require_embeddings(), router.components_)
+    right = given.scores.dense()
+    labels = [f"{int(a)}{int(b)}" for a, b in right]
+    theirs = RandomForestClassifier(11, max_depth=20, max_features=1.0, random_state=0).fit(features, labels)
+    probabilities = dict(zip(theirs.classes_, theirs.predict_proba(features).T, strict=True))
+    advantage = probabilities["10"] - probabilities["01"]
+    np.testing.assert_allclose(
+        router.predict(given.queries).scores, np.stack([advantage, -advantage], axis=1), atol=1e-6
+    )
+
+
+def test_satzilla_weighs_prompts_by_how_much_two_models_differ() -> None:
+    given = world(m=2, graded=True)
+    router = rv.SATzilla(trees=11, shrinkage=0).fit(given)
+    features = projected(given.queries.require_embeddings(), router.components_)
+    gains = given.scores.dense().astype(np.float64) @ [1, -1]
+    theirs = RandomForestClassifier(11, min_samples_leaf=5, random_state=0)
+    theirs.fit(features, gains > 0, sample_weight=np.abs(gains))
+    wins = theirs.predict_proba(features)[:, 1]
+    said = router.predict(given.queries).scores
+    np.testing.assert_allclose(said[:, 0], (wins > 0.5) + 0.5 * (wins == 0.5) + 0.2 * (2 * wins - 1), atol=1e-6)
+    # With one vote against one the scores add up to one vote.
+    np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-9)
+
+
+def test_fully_shrunk_pairs_choose_the_best_single_model() -> None:
+    given = world(m=4)
+    best = given.scores.model_means.argmax()
+    for router in (rv.RoRF(trees=3, shrinkage=1), rv.SATzilla(trees=3, shrinkage=1)):
+        assert (router.fit(given).predict(given.queries).scores.argmax(axis=1) == best).all()
+
+
+@pytest.mark.parametrize("cls", [rv.RoRF, rv.SATzilla])
+def test_models_that_do_not_meet_stand_below_by_their_means(cls: Any) -> None:
+    given = world(m=6)
+    means = given.scores.model_means
+    order = np.argsort(-means)
+    said = cls(top=2, trees=5).fit(given).predict(given.queries).scores
+    assert (said[:, order[:2]].min(axis=1) > said[:, order[2:]].max(axis=1)).all()
+    assert (np.diff(said[:, order[2:]], axis=1) < 0).all()
+
+
+def test_every_pair_meets_once_and_a_model_is_worth_its_mean_advantage() -> None:
+    assert pairs_of(3).tolist() == [[0, 1], [0, 2], [1, 2]]
+    assert pairs_of(1).shape == (0, 2)
+    # Model 0 is 0.4 ahead of 1 and 0.2 behind 2, which is 0.6 ahead of 1.
+    worth = balance(np.array([[0.4, -0.2, -0.6]]), pairs_of(3), 3)
+    np.testing.assert_allclose(worth, [[0.1, -0.5, 0.4]])
+
+
+def test_the_strongest_are_those_best_single_ranks_first() -> None:
+    # m2 was right on the one prompt it was observed on: it stands behind.
+    given = part([[1, 0, 1, 0], [1, 1, np.nan, 0], [0, 0, np.nan, 0], [1, 0, np.nan, 0]], np.eye(4))
+    assert strongest(given, 2).tolist() == [0, 1]
+    assert strongest(given, 9).tolist() == [0, 1, 2, 3]
+    row = placed(np.array([[0.1, 0.7]]), np.array([1, 2]), np.array([0.2, 0.9, 0.9, 1.0]))
+    np.testing.assert_allclose(row, [[0.1 - 1.8, 0.1, 0.7, 0.1 - 1.0]])
+
+
+@pytest.mark.parametrize("cls", ROUTERS)
+@pytest.mark.parametrize(
+    ("dense", "x"),
+    [
+        (np.ones((8, 3)), np.eye(8)),
+        (np.zeros((8, 3)), np.eye(8)),
+        (np.tile([[1.0], [0.0]], (4, 1)), np.eye(8)),
+        (np.tile([1.0, 0.0, np.nan], (8, 1)), np.zeros((8, 2))),
+        ([[1, np.nan], [1, np.nan], [np.nan, 1], [np.nan, 0]], np.eye(4)),
+        (np.eye(3), np.eye(3) * 1e15),
+        (np.tile([0.2, 0.7], (12, 1)), np.ones((12, 5))),
+    ],
+    ids=[
+        "all right",
+        "none right",
+        "one model",
+        "never observed",
+        "never together",
+        "three prompts",
+        "graded constants",
+    ],
+)
+def test_hard_cases_have_finite_scores_and_the_better_model_wins_where_there_is_one(
+    cls: Any, dense: Any, x: Any
+) -> None:
+    given = part(dense, x)
+    said = cls(**SMALL).fit(given).predict(given.queries).check(len(given), given.scores.shape[1]).scores
+    means = np.nan_to_num(given.scores.model_means)
+    if len(np.unique(means)) == len(means) and len(given) > 3:
+        assert (said.argmax(axis=1) == means.argmax()).all()
+
+
+@pytest.mark.parametrize("cls", ROUTERS)
+def test_it_learns_where_there_is_something_to_learn_and_the_seed_decides_the_trees(cls: Any) -> None:
+    spec = SyntheticSpec(
+        "woods", prompts=500, models=60, skills=3, dimensions=16, sizes=(5,), specialisation=2, noise=0.1
+    )
+    planted = Synthetic(spec)
+    scenario = planted.data.scenario("strong_to_weak", 5)
+    single = rv.evaluate(rv.BestSingle(), scenario).mu
+    mu = rv.evaluate(cls(trees=30), scenario).mu
+    assert mu > single + 0.3 * (planted.optimal_score(scenario) - single)
+    scores = [
+        cls(trees=30, seed=seed).fit(scenario.train).predict(scenario.test.queries).scores.tobytes()
+        for seed in (0, 0, 1)
+    ]
+    assert scores[0] == scores[1] != scores[2]
+
+
+@pytest.mark.parametrize(
+    ("router", "message"),
+    [
+        (rv.Forest(trees=0), "forest has trees = 0; it must be at least 1"),
+        (rv.Forest(max_features=0), "max_features = 0"),
+        (rv.Forest(shrinkage=-1), "shrinkage = -1"),
+        (rv.RoRF(top=0), "rorf has top = 0; it must be at least 1"),
+        (rv.RoRF(max_features=2), "max_features = 2"),
+        (rv.RoRF(shrinkage=2), "shrinkage = 2; it must be 0 to 1"),
+        (rv.SATzilla(trees=0), "satzilla has trees = 0"),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused(router: Any, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        router.fit(world())
