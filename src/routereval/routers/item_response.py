@@ -61,7 +61,7 @@ class ItemResponse:
         cells = _Cells(targets)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a model without any score: its mean is nan
-            means = np.nanmean(targets, axis=0, dtype=np.float64)
+            means = np.asarray(np.nanmean(targets, axis=0, dtype=np.float64))
         models = np.concatenate([np.zeros((m, k), np.float32), log_odds(means, n)[:, None]], axis=1)
         items = np.zeros((n, k + 1), dtype=np.float32)
         start = randomized_svd(cells.slopes(items, models, slice(None)), k, random_state=seed)[2]

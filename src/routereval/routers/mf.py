@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -47,11 +47,11 @@ class MatrixFactorisation:
 
         logit of model m being right on x = sum_k u_k p_mk (W x + w)_k + c
 
-    ``published``: 232 factors, cross-entropy of the two classes right and wrong (whose logits' difference the above is),
-    Adam with learning rate 0.0001 and weight decay 0.00001 for 50 epochs, normal noise of 0.05 on the embeddings,
-    PyTorch's initial weights. The published batch is 2,048 cells drawn anywhere in the table; here a step takes as many
-    whole prompts as have about so many cells, at least one, so that it is a product of matrices. Scores between 0 and 1
-    are taken for the share of the class right.
+    ``published``: 232 factors, cross-entropy of the classes right and wrong (the difference of their logits is the
+    above), Adam with learning rate 0.0001 and weight decay 0.00001 for 50 epochs, normal noise of 0.05 on the
+    embeddings, PyTorch's initial weights. The published batch is 2,048 cells drawn anywhere in the table; here a step
+    takes as many whole prompts as have about so many cells, at least one, so that it is a product of matrices. Scores
+    between 0 and 1 are taken for the share of the class right.
 
     ``minibatch``: u is 1; to the sum come a level per model, which starts at the log odds of its train mean, and the
     prompt's difficulty, linear in the embedding, which all models share. Embeddings are standardised, a penalty on the
@@ -146,7 +146,7 @@ class MatrixFactorisation:
             gradients.append(np.stack([-of_head, of_head]))
             adam.step([g + np.float32(_DECAY) * w for g, w in zip(gradients, weights, strict=True)], size, root)
         difference = head[1] - head[0]
-        return with_levels(vectors * difference[:-1], np.full(m, difference[-1])), mapping
+        return _with_levels(vectors * difference[:-1], np.full(m, difference[-1])), mapping
 
     def _fast(self, x: Floats, targets: Floats, means: NDArray[np.float64]) -> tuple[Floats, Floats]:
         """The same of the fast recipe, as many epochs as prompts set aside say; all levels where there are too few."""
@@ -156,23 +156,23 @@ class MatrixFactorisation:
             return self._start(means, x.shape, len(x))
         learn = np.setdiff1d(np.arange(len(x)), held_out)
         losses: list[float] = []
-        for weights in self._epochs(x[learn], targets[learn], means, epochs):
-            losses.append(_loss(*weights, x[held_out], targets[held_out]))
+        for models, mapping in self._epochs(x[learn], targets[learn], means, epochs):
+            losses.append(_loss(models, mapping, x[held_out], targets[held_out]))
             if len(losses) - 1 - int(np.argmin(losses)) >= 5:
                 break
-        *_, weights = self._epochs(x, targets, means, epochs, stop=int(np.argmin(losses)))
-        return weights
+        *_, (models, mapping) = self._epochs(x, targets, means, epochs, stop=int(np.argmin(losses)))
+        return models, mapping
 
     def _start(self, means: NDArray[np.float64], shape: tuple[int, ...], n: int) -> tuple[Floats, Floats]:
         k = (self.factors or 16) + 1
         rng = generator("mf", self.seed, "start")
         vectors = 0.3 * rng.standard_normal((len(means), k), dtype=np.float32)
         vectors[:, -1] = 1  # the prompt's difficulty
-        return with_levels(vectors, log_odds(means, n)), np.zeros((k, shape[1] + 1), dtype=np.float32)
+        return _with_levels(vectors, log_odds(means, n)), np.zeros((k, shape[1] + 1), dtype=np.float32)
 
     def _epochs(
         self, x: Floats, targets: Floats, means: NDArray[np.float64], epochs: int, stop: int | None = None
-    ) -> Any:
+    ) -> Iterator[tuple[Floats, Floats]]:
         """Weights before the first epoch and after each, changed in place; the first ``stop`` only."""
         models, mapping = self._start(means, x.shape, len(x))
         rows = with_ones(x)
@@ -186,24 +186,24 @@ class MatrixFactorisation:
             for step in range(steps):
                 index = order[epoch, step * batch : (step + 1) * batch]
                 some = rows[index]
-                projected = some @ mapping.T
+                projected: Floats = some @ mapping.T
                 slope = slopes(projected @ models[:, :-1].T + models[:, -1], targets[index], len(index))
                 of_models = np.concatenate([slope.T @ projected, slope.sum(axis=0)[:, None]], axis=1)
                 of_models[:, :-2] += self.penalty / 10 * models[:, :-2]
                 of_models[:, -2] = 0
-                of_map = (slope @ models[:, :-1]).T @ some
+                of_map: Floats = (slope @ models[:, :-1]).T @ some
                 of_map[:, :-1] += self.penalty * targets.shape[1] * mapping[:, :-1]
                 adam.step([of_models, of_map], size[epoch * steps + step], root[epoch * steps + step])
             yield models, mapping
 
 
-def with_levels(vectors: Floats, levels: Floats) -> Floats:
+def _with_levels(vectors: Floats, levels: Floats) -> Floats:
     """Vectors (m, k) with a last column of levels."""
     joined: Floats = np.concatenate([vectors, levels[:, None]], axis=1).astype(np.float32)
     return joined
 
 
-def _steady(steps: int, learning_rate: float) -> Any:
+def _steady(steps: int, learning_rate: float) -> Iterator[tuple[np.float32, np.float32]]:
     """Adam's step sizes and inverse roots at a constant learning rate."""
     t = np.arange(1, steps + 1)
     size = learning_rate / (1 - 0.9**t)

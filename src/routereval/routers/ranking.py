@@ -58,10 +58,10 @@ class Ranking:
     columnwise: ClassVar[bool] = False
     search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
         "loss": ("listwise", "expected_score", "pairwise"),
-        "penalty": (0.01, 0.003, 0.001, 0.03, 0.1),
+        "penalty": (0.003, 0.001, 0.01, 0.0003),
     }
     loss: Loss = "listwise"
-    penalty: float = 0.01
+    penalty: float = 0.003
     learning_rate: float = 0.03
     epochs: int = 10
     seed: int = 0
@@ -129,9 +129,11 @@ def _slopes(loss: Loss, logits: Floats, targets: Floats, rng: np.random.Generato
     share = np.exp(logits - logits.max(axis=1, keepdims=True))
     share /= share.sum(axis=1, keepdims=True)
     if loss == "listwise":
-        return share - scores / scores.sum(axis=1, keepdims=True)
+        apart: Floats = share - scores / scores.sum(axis=1, keepdims=True)
+        return apart
     expected = np.einsum("ij,ij->i", share, scores)
-    return share * (expected[:, None] - scores)
+    worse: Floats = share * (expected[:, None] - scores)
+    return worse
 
 
 def _pairwise_slopes(logits: Floats, scores: Floats, seen: NDArray[np.bool_], rng: np.random.Generator) -> Floats:
