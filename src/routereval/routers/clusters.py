@@ -15,9 +15,7 @@ _MODELS = 256
 """Models whose targets are held as numbers at a time."""
 
 
-def k_means(
-    embeddings: NDArray[np.float32], clusters: int, seed: int
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+def k_means(embeddings: NDArray[np.float32], clusters: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Centres (clusters, d) and the cluster of each prompt (n,), by scikit-learn's KMeans.
 
     Fewer distinct prompts than clusters leave some clusters empty.
