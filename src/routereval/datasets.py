@@ -124,8 +124,8 @@ class Datasets:
             # Compiled loops, which nobody needs who only looks.
             from routereval.data.building import built
 
-            raw = leaderboards if self.origins[name] == "leaderboard" else full_data
-            return self.published(built(raw.load(name, self.root), protocol=self.protocol))
+            load = leaderboards.load if self.origins[name] == "leaderboard" else full_data.load
+            return self.published(built(load(name, self.root), protocol=self.protocol))
         return self.published(official.load(name, self.root))
 
     def published(self, data: BenchmarkData) -> BenchmarkData:
@@ -156,9 +156,10 @@ class Datasets:
         from routereval.sources import full_data, leaderboards
 
         if self.root is not None and not is_table(name):
-            for raw in (leaderboards, full_data):
-                if name in raw.benchmarks(self.root):
-                    return raw.load(name, self.root)
+            if name in leaderboards.benchmarks(self.root):
+                return leaderboards.load(name, self.root)
+            if name in full_data.benchmarks(self.root):
+                return full_data.load(name, self.root)
         return self.benchmark(name)
 
     def scenario(self, scenario_id: str) -> Scenario:
