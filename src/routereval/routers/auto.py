@@ -18,7 +18,7 @@ from routereval.errors import ParameterError, RouterEvalError
 from routereval.routers.best_single import BestSingle
 from routereval.routers.blending import on_score_scale, rescaled, weights_of
 from routereval.routers.catalogue import routers
-from routereval.routers.naming import label_of, parse, router_named, seeded, split_names
+from routereval.routers.naming import fresh_copy, label_of, parse, router_named, split_names
 from routereval.routers.out_of_fold import OutOfTime, folds_of, out_of_fold, predicted
 from routereval.routers.stack import Stack, handicap
 
@@ -152,7 +152,7 @@ class AutoRouter:
         for i, name in enumerate(names):
             try:
                 scores = out_of_fold(name, train, fold, self.seed, deadline)
-                fitted = seeded(router_named(name), self.seed).fit(train, val)
+                fitted = fresh_copy(router_named(name), self.seed).fit(train, val)
                 if val is not None:
                     scores = np.concatenate([scores, predicted(fitted, val.queries, name).astype(np.float32)])
                 tried.append(_Candidate(name, fitted, scores))
@@ -192,7 +192,7 @@ class AutoRouter:
 
 
 def _best(trials: Sequence[_Trial], standard_errors: float) -> _Trial | None:
-    """The stack that gains most, which is drawn towards the means; a candidate if it is better than that beyond noise."""
+    """The best stack, which is drawn towards the means; a candidate if it is better than that beyond noise."""
     stack = max((trial for trial in trials if trial.stacked), key=lambda trial: trial.mean, default=None)
     single = max((trial for trial in trials if not trial.stacked), key=lambda trial: trial.mean, default=None)
     if stack is None or single is None:

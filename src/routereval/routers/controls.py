@@ -14,7 +14,7 @@ from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
 from routereval.errors import MissingDataError, ParameterError
 from routereval.routers.contract import ColumnwiseRouter
-from routereval.routers.naming import router_named, seeded
+from routereval.routers.naming import fresh_copy, router_named
 from routereval.seeding import generator
 
 
@@ -52,7 +52,7 @@ class _Wrapped(ColumnwiseRouter):
         return queries
 
     def _fit_inner(self, train: Partition, val: Partition | None) -> Self:
-        self.inner_ = seeded(router_named(self.router), self.seed).fit(train, val)
+        self.inner_ = fresh_copy(router_named(self.router), self.seed).fit(train, val)
         return self
 
 

@@ -90,19 +90,27 @@ def label_of(router: Any) -> str:
     return router if isinstance(router, str) else type(router).__name__
 
 
-def seeded(router: Any, seed: int) -> Any:
-    """A fresh copy of a router inside another one: the same seed, ties by train mean where the protocol would say."""
+def fresh_copy(router: Any, seed: int | None, ties: str = "train_mean") -> Any:
+    """A copy of a router to be fitted, ``seed`` set (None: kept), and ``ties`` where it leaves them to the protocol.
+
+    Raises
+    ------
+    RouterError : it cannot be copied.
+    """
     changes: dict[str, Any] = {}
-    if hasattr(router, "seed"):
+    if seed is not None and hasattr(router, "seed"):
         changes["seed"] = seed
     if getattr(router, "ties", None) == "protocol":
-        changes["ties"] = "train_mean"
+        changes["ties"] = ties
     if dataclasses.is_dataclass(router) and not isinstance(router, type):
         return dataclasses.replace(router, **changes)
     try:
         fresh = copy.deepcopy(router)
     except Exception as error:  # a lock, an open file, ...
-        raise RouterError(f"{type(router).__name__} cannot be copied ({type(error).__name__}: {error})") from error
+        raise RouterError(
+            f"{type(router).__name__} cannot be copied ({type(error).__name__}: {error}); "
+            "make what cannot be copied in fit()"
+        ) from error
     for name, value in changes.items():
         setattr(fresh, name, value)
     return fresh

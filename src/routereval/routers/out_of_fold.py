@@ -12,7 +12,7 @@ from routereval.data.duplicates import normal_text
 from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
 from routereval.errors import RouterError
-from routereval.routers.naming import label_of, router_named, seeded
+from routereval.routers.naming import fresh_copy, label_of, router_named
 from routereval.seeding import generator
 
 
@@ -53,7 +53,7 @@ def out_of_fold(
         if deadline is not None and time.monotonic() > deadline:
             raise OutOfTime
         rest, held = train.rows(np.flatnonzero(fold != f)), np.flatnonzero(fold == f)
-        fitted = seeded(router_named(router), seed).fit(rest, None)
+        fitted = fresh_copy(router_named(router), seed).fit(rest, None)
         scores[held] = predicted(fitted, train.queries.take(held), router)
     return scores
 

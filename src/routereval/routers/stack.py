@@ -15,7 +15,7 @@ from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
 from routereval.errors import ParameterError
 from routereval.routers.blending import on_score_scale, rescaled, weights_of
-from routereval.routers.naming import label_of, router_named, seeded, split_names
+from routereval.routers.naming import fresh_copy, label_of, router_named, split_names
 from routereval.routers.out_of_fold import folds_of, out_of_fold, out_of_fold_means, predicted
 
 
@@ -56,7 +56,7 @@ class Stack:
             # One prompt, or one text: nothing can be held out, so nobody is trusted but the means.
             return self.weigh(train, fold, [], [])
         predictions = [out_of_fold(name, train, fold, self.seed) for name in names]
-        fitted = [seeded(router_named(name), self.seed).fit(train, val) for name in names]
+        fitted = [fresh_copy(router_named(name), self.seed).fit(train, val) for name in names]
         return self.weigh(train, fold, predictions, fitted)
 
     def weigh(
