@@ -127,8 +127,7 @@ def _edges(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Where one bin of a feature ends and the next begins: between its values, or at quantiles where there are many."""
     distinct = np.unique(values)
     if len(distinct) <= _BINS:
-        between: NDArray[np.float32] = distinct[:-1] + (distinct[1:] - distinct[:-1]) / 2
-        return between
+        return (distinct[:-1] + (distinct[1:] - distinct[:-1]) / 2).astype(np.float32)
     return np.unique(np.quantile(values, np.arange(1, _BINS) / _BINS, method="median_unbiased").astype(np.float32))
 
 

@@ -71,7 +71,7 @@ class Elo:
 def elo_ratings(
     targets: NDArray[np.float32], k: float, opponents: int, rng: np.random.Generator, *, averaged: bool
 ) -> NDArray[np.float64]:
-    """Ratings after battles on every row of ``targets`` (n, m), (m,); a model never observed is 400 below the lowest."""
+    """Ratings after battles on every row of ``targets`` (n, m), (m,); models never observed are 400 below."""
     n, m = targets.shape
     ratings, total = np.full(m, START), np.zeros(m)
     counted = 0

@@ -21,7 +21,7 @@ def as_arrays(forests: Sequence[Any], value: Callable[[NDArray[np.float64], Any]
 
     Parameters
     ----------
-    value : what nodes are worth, (nodes,), from scikit-learn's values of a tree's nodes (nodes, classes) and its forest.
+    value : what nodes are worth, (nodes,), from scikit-learn's values of them (nodes, classes) and their forest.
     """
     trees = [(one.tree_, forest) for forest in forests for one in forest.estimators_]
     sizes = np.array([tree.node_count for tree, _ in trees])

@@ -28,10 +28,10 @@ class SimilarityBT:
         weight_j = 10 * 10^(sharpness * sim(q, j) / max_j sim(q, j)),  sim the cosine
 
     All queries are solved together. A likelihood depends on the outcomes by how often each model won, no more, so a
-    query's wins are one product of its weights with the prompts' ranks; where no cell is missing, how often pairs met is the
-    same number for all, else it is a second product. The ``top`` models best on train battle, the rest stand below, by
-    their means. The published router groups models into 10 tiers since its battles are few; here every prompt has one
-    for each pair, so there are none.
+    query's wins are one product of its weights with the prompts' ranks; where no cell is missing, how often pairs met
+    is the same number for all, else it is a second product. The ``top`` models best on train battle, the rest stand
+    below, by their means. The published router groups models into 10 tiers since its battles are few; here every prompt
+    has one for each pair, so there are none.
 
     Parameters
     ----------
