@@ -52,7 +52,7 @@ class KNN(ColumnwiseRouter):
 
     paper_entropy_floor: ClassVar[float] = 1e-10
     search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
-        "k": (5, 10, 20, 40, 80, 160, 320),
+        "k": (5, 10, 20, 30, 50, 80, 130, 200),
         "weights": ("uniform", "similarity"),
         "shrinkage": (0.0, 20.0),
     }

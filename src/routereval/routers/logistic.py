@@ -45,10 +45,10 @@ class Logistic(ColumnwiseRouter):
     """
 
     search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
-        "C": (0.03, 0.003, 0.01, 0.1, 0.3, 1.0),
+        "C": (0.1, 0.01, 0.03, 0.3, 1.0),
         "components": (128, 32),
     }
-    C: float = 0.03
+    C: float = 0.1
     components: int = 128
 
     def fit(self, train: Partition, val: Partition | None = None) -> Self:
