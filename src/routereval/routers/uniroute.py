@@ -53,10 +53,10 @@ class UniRoute(ColumnwiseRouter):
 
     search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
         "clusters": (20, 5, 10, 40, 80),
-        "shrinkage": (100.0, 0.0, 10.0, 30.0),
+        "shrinkage": (30.0, 0.0, 10.0, 100.0),
     }
     clusters: int = 20
-    shrinkage: float = 100.0
+    shrinkage: float = 30.0
     train_too: bool = True
     seed: int = 0
 
