@@ -25,16 +25,33 @@ if TYPE_CHECKING:
     from routereval.metrics import METRICS
     from routereval.references import BestSingleHindsight, Oracle, Random, RandomMixture
     from routereval.results import ResultStore, RunResult, RunSpec
+    from routereval.routers.auto import AutoRouter
     from routereval.routers.avengers import Avengers
     from routereval.routers.best_single import BestSingle
+    from routereval.routers.boosting import Boosting
+    from routereval.routers.bradley_terry import BradleyTerry
     from routereval.routers.contract import ColumnwiseRouter, Router
+    from routereval.routers.controls import Majority, PromptLength, RandomEmbeddings, ShuffledLabels, SubsetOnly
+    from routereval.routers.eagle import Eagle
+    from routereval.routers.elo import Elo
+    from routereval.routers.forest import Forest
     from routereval.routers.gmm import GMM
     from routereval.routers.kmeans import KMeans
     from routereval.routers.knn import KNN
     from routereval.routers.linear import Linear
+    from routereval.routers.logistic import Logistic
+    from routereval.routers.mf import MatrixFactorisation
+    from routereval.routers.mirt import MIRT
     from routereval.routers.mlp import MLP
+    from routereval.routers.ranking import Ranking
+    from routereval.routers.ridge import Ridge
+    from routereval.routers.rorf import RoRF
+    from routereval.routers.satzilla import SATzilla
     from routereval.routers.saving import load_router, save_router
+    from routereval.routers.similarity_bt import SimilarityBT
     from routereval.routers.sklearn import SklearnRouter
+    from routereval.routers.stack import Stack
+    from routereval.routers.svm import SVM
     from routereval.routers.uniroute import LearnedUniRoute, UniRoute
     from routereval.routing import fit_router, route
     from routereval.sources.synthetic import Synthetic, SyntheticSpec
@@ -55,16 +72,33 @@ _HOMES = {
     "metrics": ("METRICS",),
     "references": ("BestSingleHindsight", "Oracle", "Random", "RandomMixture"),
     "results": ("ResultStore", "RunResult", "RunSpec"),
+    "routers.auto": ("AutoRouter",),
     "routers.avengers": ("Avengers",),
     "routers.best_single": ("BestSingle",),
+    "routers.boosting": ("Boosting",),
+    "routers.bradley_terry": ("BradleyTerry",),
     "routers.contract": ("ColumnwiseRouter", "Router"),
+    "routers.controls": ("Majority", "PromptLength", "RandomEmbeddings", "ShuffledLabels", "SubsetOnly"),
+    "routers.eagle": ("Eagle",),
+    "routers.elo": ("Elo",),
+    "routers.forest": ("Forest",),
     "routers.gmm": ("GMM",),
     "routers.kmeans": ("KMeans",),
     "routers.knn": ("KNN",),
     "routers.linear": ("Linear",),
+    "routers.logistic": ("Logistic",),
+    "routers.mf": ("MatrixFactorisation",),
+    "routers.mirt": ("MIRT",),
     "routers.mlp": ("MLP",),
+    "routers.ranking": ("Ranking",),
+    "routers.rorf": ("RoRF",),
+    "routers.satzilla": ("SATzilla",),
     "routers.saving": ("load_router", "save_router"),
+    "routers.ridge": ("Ridge",),
+    "routers.similarity_bt": ("SimilarityBT",),
     "routers.sklearn": ("SklearnRouter",),
+    "routers.svm": ("SVM",),
+    "routers.stack": ("Stack",),
     "routing": ("fit_router", "route"),
     "routers.uniroute": ("LearnedUniRoute", "UniRoute"),
     "sources.synthetic": ("Synthetic", "SyntheticSpec"),
