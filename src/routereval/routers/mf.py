@@ -37,6 +37,10 @@ _BATCH = 256
 """Prompts in a batch of the fast recipe."""
 _HELD_OUT = 5
 """One in how many training prompts says when to stop."""
+_ENOUGH = 1000
+"""So many set aside say it as well as more."""
+_STEPS = 600
+"""Where 30 epochs take more steps than this, there are fewer epochs."""
 
 
 @dataclass
@@ -55,8 +59,8 @@ class MatrixFactorisation:
 
     ``minibatch``: u is 1; to the sum come a level per model, which starts at the log odds of its train mean, and the
     prompt's difficulty, linear in the embedding, which all models share. Embeddings are standardised, a penalty on the
-    vectors and the map replaces the noise, and a step takes 256 prompts. One training prompt in five is set aside first
-    and says after how many epochs the loss was lowest; then all are trained on for as many.
+    vectors and the map replaces the noise, and a step takes 256 prompts. One training prompt in five, at most 1,000, is
+    set aside first and says after how many epochs the loss was lowest; then all are trained on for as many.
 
     Cells that were not observed give no gradient.
 
@@ -67,15 +71,15 @@ class MatrixFactorisation:
     learning_rate : None: 0.0001 (published), 0.01 (minibatch).
     penalty : of the fast recipe, on the squares of vectors and map, against the loss summed over a prompt's models and
         averaged over prompts.
-    epochs : at most so many; None: 50 (published), 30 (minibatch).
+    epochs : at most so many; None: 50 (published), 30 or as many as make 600 steps, at least 5 (minibatch).
     seed : of initial weights, noise, order, and which prompts are set aside.
     """
 
     columnwise: ClassVar[bool] = False
     search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
-        "factors": (16, 4, 64),
+        "factors": (None, 4, 64),
         "penalty": (0.003, 0.001, 0.03),
-        "learning_rate": (0.01, 0.003),
+        "learning_rate": (None, 0.003),
     }
     recipe: Recipe = "minibatch"
     factors: int | None = None
@@ -150,8 +154,8 @@ class MatrixFactorisation:
 
     def _fast(self, x: Floats, targets: Floats, means: NDArray[np.float64]) -> tuple[Floats, Floats]:
         """The same of the fast recipe, as many epochs as prompts set aside say; all levels where there are too few."""
-        epochs = self.epochs or 30
-        held_out = generator("mf", self.seed, "held out").permutation(len(x))[: len(x) // _HELD_OUT]
+        epochs = self.epochs or int(np.clip(_STEPS * _BATCH // len(x), 5, 30))
+        held_out = generator("mf", self.seed, "held out").permutation(len(x))[: min(len(x) // _HELD_OUT, _ENOUGH)]
         if len(held_out) == 0:
             return self._start(means, x.shape, len(x))
         learn = np.setdiff1d(np.arange(len(x)), held_out)
@@ -191,7 +195,7 @@ class MatrixFactorisation:
                 of_models = np.concatenate([slope.T @ projected, slope.sum(axis=0)[:, None]], axis=1)
                 of_models[:, :-2] += self.penalty / 10 * models[:, :-2]
                 of_models[:, -2] = 0
-                of_map: Floats = (slope @ models[:, :-1]).T @ some
+                of_map = ((slope @ models[:, :-1]).T @ some).astype(np.float32, copy=False)
                 of_map[:, :-1] += self.penalty * targets.shape[1] * mapping[:, :-1]
                 adam.step([of_models, of_map], size[epoch * steps + step], root[epoch * steps + step])
             yield models, mapping
