@@ -204,8 +204,8 @@ def test_a_class_that_takes_anything_is_given_anything(theirs: Any) -> None:
     ("text", "message"),
     [
         ("knm", "unknown router 'knm'; did you mean 'knn'?"),
-        ("orcale", "unknown router 'orcale'; did you mean 'oracle'?"),
-        ("zzz", "unknown router 'zzz'; known: best_single, knn, kmeans, linear, mlp, oracle, random"),
+        ("orcale", "unknown router 'orcale'; did you mean 'oracle' or "),
+        ("zzz", "unknown router 'zzz'; known: best_single, knn, kmeans, linear, mlp, "),
         (
             "no_such_package.x:Router",
             "cannot import router 'no_such_package.x:Router': ModuleNotFoundError: No",

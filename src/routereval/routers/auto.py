@@ -17,16 +17,15 @@ from routereval.data.scenario import Partition
 from routereval.errors import ParameterError, RouterEvalError
 from routereval.routers.best_single import BestSingle
 from routereval.routers.blending import on_score_scale, rescaled, weights_of
-from routereval.routers.catalogue import routers
-from routereval.routers.naming import fresh_copy, label_of, parse, router_named, split_names
+from routereval.routers.naming import fresh_copy, label_of, router_named, split_names
 from routereval.routers.out_of_fold import OutOfTime, folds_of, out_of_fold, predicted
 from routereval.routers.stack import Stack, handicap
 
 CANDIDATES = (
-    *("knn:k=40", "kmeans:clusters=8", "ridge", "linear:recipe=minibatch", "uniroute", "gmm", "logistic", "mirt"),
-    *("embedllm", "pairwise", "boosting"),
+    *("knn:k=40,shrinkage=20", "ridge", "gmm", "avengers"),
+    *("logistic", "mf", "mirt", "boosting"),
 )
-"""What is tried, from cheap to expensive."""
+"""What is tried, from cheap to expensive: one of each family that learns from the embedding."""
 
 FEW = 3
 """How many of the best candidates a stack is made of, besides the stack of one and that of all."""
@@ -130,7 +129,7 @@ class AutoRouter:
 
     def _names(self) -> list[Any]:
         if self.candidates is None:
-            return [name for name in CANDIDATES if parse(name)[0] in routers()]
+            return list(CANDIDATES)
         return split_names(self.candidates) if isinstance(self.candidates, str) else list(self.candidates)
 
     def _check(self, names: Sequence[Any]) -> None:
