@@ -25,7 +25,7 @@ class TfidfSvd(Encoder):
 
     batch_size = 1024
     dimensions: int = 256
-    buckets: int = 2**16
+    buckets: int = 2**15
     seed: int = 0
     pipeline_: Any = field(default=None, init=False, repr=False, compare=False)
 
@@ -41,8 +41,8 @@ class TfidfSvd(Encoder):
         words = {"n_features": self.buckets, "ngram_range": (1, 2), "dtype": np.float32}
         hashed = HashingVectorizer(alternate_sign=False, norm=None, **words)
         weighted = TfidfTransformer(sublinear_tf=True)
-        # ARPACK works with vectors as long as there are texts; a randomised SVD would fill a matrix of all buckets.
-        svd = TruncatedSVD(width, algorithm="arpack", random_state=self.seed)
+        # Two iterations: more of them change the smallest directions only, and cost most of the time.
+        svd = TruncatedSVD(width, n_iter=2, random_state=self.seed)
         counts = weighted.fit_transform(hashed.transform(texts))
         if counts.nnz == 0:
             raise DataError("tfidf_svd is fitted on texts without a single word of two letters")
