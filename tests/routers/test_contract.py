@@ -279,7 +279,7 @@ def test_a_router_that_lacks_what_it_needs_of_a_prompt_says_so(name: str) -> Non
     if policies.needs_embeddings(built(name)):
         with pytest.raises(MissingDataError, match="needs embeddings"):
             rv.evaluate(built(name), blind)
-    elif name in ("best_single", "majority"):
+    elif name in ("best_single", "majority", "bradley_terry", "elo"):
         assert rv.evaluate(built(name), blind).mu == rv.evaluate(built(name), dataclasses.replace(problem, val=None)).mu
     else:
         with pytest.raises(MissingDataError, match=r"needs (texts|to know which subset)"):
