@@ -16,7 +16,7 @@ from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
 from routereval.errors import ParameterError, RouterEvalError
 from routereval.routers.best_single import BestSingle
-from routereval.routers.blending import on_score_scale, rescaled, weights_of
+from routereval.routers.blending import Moments, on_score_scale, rescaled
 from routereval.routers.naming import fresh_copy, label_of, router_named, split_names
 from routereval.routers.out_of_fold import OutOfTime, folds_of, out_of_fold, predicted
 from routereval.routers.stack import Stack, handicap
@@ -167,10 +167,9 @@ class AutoRouter:
         """Stacks of the best one, of the best few and of all, as they would do on prompts they were not weighted on."""
         order = sorted(range(len(singles)), key=lambda i: -singles[i].mean)
         sizes = sorted({min(size, len(order)) for size in (1, FEW, len(order))} - {0})
-        stacks = []
-        for members in (tuple(sorted(order[:size])) for size in sizes):
-            stacks.append(_Trial(members, True, judge.stacked_gain([tried[i].scores for i in members])))
-        return stacks
+        groups = [tuple(sorted(order[:size])) for size in sizes]
+        gains = judge.stacked_gains([one.scores for one in tried], groups)
+        return [_Trial(members, True, gain) for members, gain in zip(groups, gains, strict=True)]
 
     def _choose(
         self, best: _Trial | None, tried: list[_Candidate], train: Partition, fold: NDArray[np.intp], on: str
@@ -233,19 +232,29 @@ class _Judge:
         gain: NDArray[np.float64] = (self._routed(scores) - self._best_single)[counted]
         return gain
 
-    def stacked_gain(self, predictions: list[NDArray[np.float32]]) -> NDArray[np.float64]:
-        """The same of a stack of these out-of-fold predictions, each fold weighted by the others."""
-        scores = np.empty(self._targets.shape, dtype=np.float32)
-        means = self._by_prompt(self._means)
-        for f, held in enumerate(self._held):
-            rest = np.flatnonzero(~held)
-            scales = [on_score_scale(one[rest], self._targets[rest]) for one in predictions]
-            every = [means, *(rescaled(one, scale) for one, scale in zip(predictions, scales, strict=True))]
-            weights = weights_of(every, self._targets, rest)
-            blended = sum((w * one[held] for w, one in zip(weights, every, strict=True)), np.zeros(1))
-            # As the stack has it: models that were hardly observed stand behind the others.
-            scores[held] = blended + self._handicaps[f]
-        return self.gain(scores)
+    def stacked_gains(
+        self, predictions: list[NDArray[np.float32]], groups: Sequence[tuple[int, ...]]
+    ) -> list[NDArray[np.float64]]:
+        """The same of stacks, each of a group of these out-of-fold predictions, each fold weighted by the others.
+
+        Only the two numbers of a logistic curve are shared by the folds.
+        """
+        scales = [on_score_scale(one, self._targets) for one in predictions]
+        members = [rescaled(one, scale) for one, scale in zip(predictions, scales, strict=True)]
+        every = [self._by_prompt(self._means), *members]
+        parts = [Moments.of(every, self._targets, np.flatnonzero(held)) for held in self._held]
+        gains = []
+        for group in groups:
+            columns = [0, *(i + 1 for i in group)]
+            scores = np.empty(self._targets.shape, dtype=np.float32)
+            for f, held in enumerate(self._held):
+                first, *others = [part for g, part in enumerate(parts) if g != f]
+                weights = sum(others, first).only(columns).weights()
+                blended = sum((w * every[i][held] for w, i in zip(weights, columns, strict=True)), np.zeros(1))
+                # As the stack has it: models that were hardly observed stand behind the others.
+                scores[held] = blended + self._handicaps[f]
+            gains.append(self.gain(scores))
+        return gains
 
     def _by_prompt(self, by_fold: list[NDArray[np.float64]]) -> NDArray[np.float32]:
         """What holds for each fold's models, for each prompt of it, (n, m)."""

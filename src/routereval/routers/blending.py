@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -68,32 +69,70 @@ def weights_of(
     targets : (n, m), nan where not observed.
     rows : positions of the prompts that count; None: all.
     """
-    from scipy.optimize import nnls  # type: ignore[attr-defined]
+    return Moments.of(members, targets, np.arange(len(targets)) if rows is None else rows).weights()
 
-    rows = np.arange(len(targets)) if rows is None else rows
-    k = len(members)
-    gram, products, chance = np.zeros((k, k)), np.zeros(k), np.zeros(k)
-    for block in np.array_split(rows, max(1, len(rows) // _ROWS)):
-        y, *x = _differences([targets, *members], block)
-        gram += [[np.vdot(one, other) for other in x] for one in x]
-        products += [np.vdot(one, y) for one in x]
-        chance += [np.square(np.einsum("ij,ij->i", one, y - x[0])).sum() for one in x]
-    products[1:] -= np.sqrt(chance[1:])
-    # A sum of squares needs no more of the cells than their products: nnls gets as many rows as there are members.
-    values, vectors = np.linalg.eigh(gram)
-    kept = values > _SMALL * max(values.max(), _SMALL)
-    root = np.sqrt(values[kept])
-    weights: NDArray[np.float64] = np.zeros(k)
-    if kept.any():
-        weights = nnls(root[:, None] * vectors[:, kept].T, vectors[:, kept].T @ products / root)[0]
-    if weights.sum() <= 0:
-        weights[0] = 1.0
-    return weights
+
+@dataclass(frozen=True)
+class Moments:
+    """Sums over prompts from which the weights of any of the members follow; those of parts of the prompts add up.
+
+    Parameters
+    ----------
+    gram : (k, k) products of the members with each other; products : (k,) with the targets.
+    chance : (k,) squares of the prompts' products with what the first member leaves of the targets.
+    """
+
+    gram: NDArray[np.float64]
+    products: NDArray[np.float64]
+    chance: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, members: Sequence[NDArray[np.floating]], targets: NDArray[np.float32], rows: NDArray[np.intp]
+    ) -> Moments:
+        """Those of these prompts."""
+        k = len(members)
+        gram, products, chance = np.zeros((k, k)), np.zeros(k), np.zeros(k)
+        for block in np.array_split(rows, max(1, len(rows) // _ROWS)):
+            y, *x = _differences([targets, *members], block)
+            left = y - x[0]
+            gram += [[np.vdot(one, other) for other in x] for one in x]
+            products += [np.vdot(one, y) for one in x]
+            chance += [np.square(np.einsum("ij,ij->i", one, left)).sum() for one in x]
+        return cls(gram, products, chance)
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(self.gram + other.gram, self.products + other.products, self.chance + other.chance)
+
+    def only(self, members: Sequence[int]) -> Moments:
+        """Those of some of the members; the first has to stay the first."""
+        index = list(members)
+        return Moments(self.gram[np.ix_(index, index)], self.products[index], self.chance[index])
+
+    def weights(self) -> NDArray[np.float64]:
+        """The weights, (k,), as :func:`weights_of` defines them."""
+        from scipy.optimize import nnls  # type: ignore[attr-defined]
+
+        products = self.products.copy()
+        products[1:] -= np.sqrt(self.chance[1:])
+        # A sum of squares needs no more of the cells than their products: nnls gets as many rows as there are members.
+        values, vectors = np.linalg.eigh(self.gram)
+        kept = values > _SMALL * max(values.max(), _SMALL)
+        root = np.sqrt(values[kept])
+        weights: NDArray[np.float64] = np.zeros(len(products))
+        if kept.any():
+            weights = nnls(root[:, None] * vectors[:, kept].T, vectors[:, kept].T @ products / root)[0]
+        if weights.sum() <= 0:
+            weights[0] = 1.0
+        return weights
 
 
 def _differences(values: Sequence[NDArray[np.floating]], rows: NDArray[np.intp]) -> list[NDArray[np.float64]]:
     """Each less its mean over the models of the prompt, 0 where the first, the targets, was not observed."""
     seen = ~np.isnan(values[0][rows])
+    if seen.all():
+        cells = [one[rows].astype(np.float64) for one in values]
+        return [one - one.mean(axis=1, keepdims=True) for one in cells]
     count = np.maximum(seen.sum(axis=1), 1)
     differences = []
     for one in values:
