@@ -183,3 +183,20 @@ def test_the_other_pools_are_picked_from_all_models_or_from_those_chosen() -> No
     assert set(some.pools) == {("random", 3), ("strong_to_weak", 3), ("chosen", 10)}
     assert {name for pool in some.pools.values() for name in pool.model_ids} <= {f"m{i}" for i in range(10)}
     assert "no pool random/12: there are only 10 models; ask for fewer candidates" in some.missing
+
+
+def test_a_split_that_came_with_the_data_stays_and_its_test_prompts_have_no_say() -> None:
+    import dataclasses
+
+    given = rv.Split(np.arange(40), np.arange(40, 50), np.arange(50, 100))
+    data = dataclasses.replace(benchmark(), split=given, split_given=True, data_hash="a split of its own")
+    for protocol in ("strict", "paper"):
+        made = built(data, PoolPlan((3,)), protocol=protocol)
+        assert made.split.test.tolist() == list(range(50, 100))
+        assert "the split is the one that came with the data" in made.missing
+    flipped = data.scores.dense().copy()
+    flipped[50:] = 1 - flipped[50:]
+    scores = rv.ScoreMatrix.from_dense(flipped, data.scores.prompt_ids, data.scores.model_ids)
+    other = dataclasses.replace(data, scores=scores, data_hash="flipped")
+    pools = [{k: p.model_ids for k, p in built(one, PoolPlan((3,))).pools.items()} for one in (data, other)]
+    assert pools[0] == pools[1]

@@ -40,6 +40,7 @@ class BenchmarkData:
     subsets : the part of the benchmark each prompt belongs to, N names, or None.
     missing : what a complete file would have and this one has not, each a sentence for people.
     pools_saw_test : whether test prompts had a say in picking the pools.
+    split_given : whether somebody decided on the split, so that nobody draws another.
     reference_model, reference_score : the fixed strong model, where there is one.
     encoder : which embeddings the queries carry; ``shipped`` are those that came with the data.
     planes : more that is known of each cell, by name: (N, M) float32, nan where unknown. Costs, tokens and times are
@@ -58,6 +59,7 @@ class BenchmarkData:
     subsets: tuple[str, ...] | None = None
     missing: tuple[str, ...] = ()
     pools_saw_test: bool = False
+    split_given: bool = False
     synthetic: bool = False
     reference_model: str | None = None
     reference_score: float | None = None

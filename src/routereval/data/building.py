@@ -140,7 +140,12 @@ def with_split(data: BenchmarkData, protocol: str) -> BenchmarkData:
 
 
 def split_of(data: BenchmarkData, protocol: str, rng: np.random.RandomState) -> tuple[Split, list[str]]:
-    """The published split, or the sound one with near-identical prompts on one side, and what there is to say of it."""
+    """The published split, or the sound one with near-identical prompts on one side, and what there is to say of it.
+
+    A split that somebody decided on stays as it is.
+    """
+    if data.split_given:
+        return data.split, ["the split is the one that came with the data"]
     groups = data.subsets or ("",) * len(data.queries)
     if protocol == "paper":
         return Split.stratified(groups, seed=rng), []

@@ -105,6 +105,7 @@ def _converted(
         queries=Queries(scores.prompt_ids, shipped, table.texts),
         split=split,
         pools={(STRATEGY, len(pool)): pool},
+        split_given=table.split is not None,
         source=str(path),
         data_hash=key,
         subsets=None if table.subsets is None else tuple(table.subsets),
