@@ -152,10 +152,30 @@ def test_published_steps_follow_the_gradient_of_the_cross_entropy(monkeypatch: p
 
 
 def test_the_fast_recipe_starts_from_the_train_means() -> None:
-    train = random_partition()
+    train = partition(random_partition().targets, np.ones((60, 2)))
     router = rv.MatrixFactorisation(epochs=1, learning_rate=1e-9).fit(train)
     said = 1 / (1 + np.exp(-router.predict(train.queries).scores))
     np.testing.assert_allclose(said, np.tile((train.target_means * 60 + 1) / 62, (60, 1)), atol=1e-5)
+
+
+@pytest.mark.parametrize("recipe", ["minibatch", "published"])
+def test_a_cell_that_was_not_observed_gives_no_gradient(recipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("routereval.routers.mf._DECAY", 0.0)
+    train = random_partition(n=20, m=3)
+    x, names = train.queries.require_embeddings(), train.model_ids
+    dense = train.targets.copy()
+    dense[:, 2] = np.nan
+    router = rv.MatrixFactorisation(recipe, factors=4, epochs=5, learning_rate=0.01)
+    vectors = router._initial(5, names)[0]
+    trained = router._trained(x, dense, np.zeros(3, np.float32), names)[0]
+    # The head multiplies all vectors alike: what is left of model 2's is the head alone, of the others' it is not.
+    head = trained[2, :-1] / vectors[2]
+    assert np.abs(trained[:2, :-1] / head - vectors[:2]).min(axis=1).max() > 1e-4
+    full = router._trained(x, train.targets, np.zeros(3, np.float32), names)[0]
+    assert not np.allclose(full[2, :-1] / vectors[2], head, atol=1e-3)
+    if recipe == "minibatch":
+        assert trained[2, -1] == 0
+        assert (trained[:2, -1] != 0).all()
 
 
 def test_both_recipes_learn_what_is_planted(problem: rv.Scenario) -> None:
@@ -203,7 +223,7 @@ def test_extreme_tables_are_no_trouble(cls: Any) -> None:
         (rv.MIRT(penalty=0), "mirt has penalty = 0; it must be positive"),
         (rv.MIRT(neighbours=-1), "neighbours = -1"),
         (rv.MatrixFactorisation(factors=0), "mf has factors = 0; it must be at least 1"),
-        (rv.MatrixFactorisation(penalty=-1), "mf has penalty = -1"),
+        (rv.MatrixFactorisation(learning_rate=-1), "mf has learning_rate = -1"),
         (rv.MatrixFactorisation(recipe="fast"), "recipe = 'fast'"),  # type: ignore[arg-type]
         (rv.MatrixFactorisation(epochs=0), "epochs = 0"),
     ],
