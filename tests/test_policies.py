@@ -41,6 +41,8 @@ class Theirs:
 
     def predict(self, queries): ...
 
+KNN_REST = {"metric": "cosine", "weights": "uniform", "temperature": 0.1, "shrinkage": 0.0, "ties": "protocol"}
+
 
 class Plain:
     def __init__(self, width=2, **kwargs):
@@ -170,13 +172,16 @@ def test_a_value_that_a_parameter_cannot_take_says_what_it_takes(given: str, mes
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("knn:kk=3", "knn has no parameter 'kk'; did you mean 'k'? It takes: k, ties"),
+        (
+            "knn:kk=3",
+            "knn has no parameter 'kk'; did you mean 'k'? It takes: k, metric, weights, temperature, shrinkage, ties",
+        ),
         (
             "kmeans:cluster=3",
             "kmeans has no parameter 'cluster'; did you mean 'clusters'? It takes: clusters, shrinkage, assignment, "
             "temperature, ties",
         ),
-        ("knn:temperature=3", "knn has no parameter 'temperature'; it takes: k, ties"),
+        ("knn:colour=3", "knn has no parameter 'colour'; it takes: k, metric, weights, temperature, shrinkage, ties"),
         ("oracle:p=1", "oracle has no parameter 'p'; it takes: none"),
         ("kmeans:seed=3", "kmeans: the seed is set for the whole run; give --seed"),
         ("r_o", "r_o needs p: write r_o:p=..."),
@@ -254,7 +259,7 @@ def test_an_estimator_by_import_path_is_wrapped_and_described_by_what_differs_fr
 
 
 def test_a_router_is_described_by_its_name_and_every_parameter_but_the_seed(theirs: Any) -> None:
-    assert describe(rv.KNN(k=3)) == ("knn", {"k": 3, "ties": "protocol"})
+    assert describe(rv.KNN(k=3)) == ("knn", {"k": 3} | KNN_REST)
     rest = {"shrinkage": 0.0, "assignment": "hard", "temperature": 0.1, "ties": "protocol"}
     assert describe(rv.KMeans(clusters=2, seed=9)) == ("kmeans", {"clusters": 2} | rest)
     assert describe(rv.RandomMixture(0.5)) == ("r_o", {"p": 0.5})
@@ -311,7 +316,7 @@ def test_a_router_needs_embeddings_unless_it_says_that_it_does_not() -> None:
 @pytest.mark.parametrize(
     ("name", "params"),
     [
-        ("knn", {"k": 5, "ties": "protocol"}),
+        ("knn", {"k": 5} | KNN_REST),
         (
             "kmeans",
             {"clusters": 3, "shrinkage": 0.0, "assignment": "hard", "temperature": 0.1, "ties": "protocol"},

@@ -82,6 +82,27 @@ def test_near_identical_is_the_same_text_or_almost_the_same_direction() -> None:
     assert clusters_of(rv.Queries(tuple("ab"))).tolist() == [0, 1]
 
 
+def test_one_embedding_of_many_texts_does_not_make_them_one_prompt() -> None:
+    # As an encoder sees prompts with a long preamble that reads no further.
+    embeddings = np.ones((4, 8), dtype=np.float32)
+    preamble = "You get a question. " * 30
+    texts = [f"{preamble} {question}" for question in ("what is a cell made of and by what kept", "who wrote it")]
+    texts += ["Name a colour.", "Name the colour!"]
+    assert clusters_of(rv.Queries(tuple("abcd"), embeddings, texts)).tolist() == [0, 1, 2, 2]
+    assert clusters_of(rv.Queries(tuple("abcd"), embeddings)).tolist() == [0, 0, 0, 0]
+
+
+def test_a_narrow_cone_of_embeddings_does_not_make_all_prompts_one() -> None:
+    # As encoders have it whose embeddings all share one large part.
+    rng = np.random.default_rng(0)
+    embeddings = (10 + 0.5 * rng.normal(size=(50, 32))).astype(np.float32)
+    embeddings[7] = embeddings[3] + 1e-3
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    assert (unit @ unit.T).min() > 0.99
+    clusters = clusters_of(rv.Queries(tuple(map(str, range(50))), embeddings))
+    assert clusters.tolist() == [3 if i == 7 else i for i in range(50)]
+
+
 def test_where_no_pool_can_be_made_it_is_an_error_with_the_limits() -> None:
     with pytest.raises(DataError) as nothing:
         built(benchmark(low=-0.6), PoolPlan((3, 5)))

@@ -13,6 +13,7 @@ from routereval.facts import PublishedRow, published_results
 from routereval.metrics import METRICS
 from routereval.policies import defaults_of
 from routereval.references import REFERENCES
+from routereval.report.controls import CONTROLS
 from routereval.results import StoredRun
 from routereval.results.run import router_label
 from routereval.stats import Interval, interval, resampled_metrics
@@ -24,6 +25,7 @@ ORDER = (
     *("gmm", "avengers", "uniroute", "uniroute_learned"),
     *("mf", "mirt", "ranking"),
     *("boosting", "forest", "rorf", "satzilla", "bradley_terry", "similarity_bt", "elo", "eagle"),
+    *("mlc",),
     *("stack", "auto", "majority", "subset_only", "prompt_length", "random_embeddings", "shuffled_labels"),
 )
 """References first, then routers from simple to not; others follow in alphabetical order."""
@@ -177,7 +179,7 @@ def _compared(groups: list[Group]) -> list[Group]:
 
 
 def _competes(g: Group) -> bool:
-    return g.whole and not g.superseded and not g.is_reference and bool(g.values)
+    return g.whole and not g.superseded and not g.is_reference and g.router not in CONTROLS and bool(g.values)
 
 
 def _place(router: str) -> int:
