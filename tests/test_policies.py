@@ -20,6 +20,8 @@ THEIRS = '''
 from dataclasses import dataclass, field
 from typing import Literal
 
+KNN_REST = {"metric": "cosine", "weights": "uniform", "temperature": 0.1, "shrinkage": 0.0, "ties": "protocol"}
+
 @dataclass
 class Theirs:
     """A router with a parameter of every type."""
@@ -41,7 +43,7 @@ class Theirs:
 
     def predict(self, queries): ...
 
-KNN_REST = {"metric": "cosine", "weights": "uniform", "temperature": 0.1, "shrinkage": 0.0, "ties": "protocol"}
+
 
 
 class Plain:

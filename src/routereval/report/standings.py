@@ -115,7 +115,7 @@ def standings_of(runs: Iterable[StoredRun]) -> Standings:
         cell = (spec.benchmark, spec.protocol, spec.encoder, spec.data_hash, spec.m)
         by_router.setdefault(label, {}).setdefault(cell, []).append(run)
     whole = {label: {c: r for c, r in cells.items() if not _failed(r)} for label, cells in by_router.items()}
-    # The cells that half of the routers have; a router that lacks any of them is set apart rather than all others cut down.
+    # The cells that half of the routers have; one that lacks any is set apart, rather than all others cut down.
     counted = Counter(cell for cells in whole.values() for cell in cells)
     most = max(counted.values(), default=0)
     wanted = sorted(cell for cell, n in counted.items() if 2 * n >= most)
