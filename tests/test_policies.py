@@ -16,11 +16,12 @@ from routereval import policies, protocols
 from routereval.errors import ParameterError, RouterError, UnknownNameError
 from routereval.policies import PolicySpec, defaults_of, describe, is_reference, needs_embeddings, prepared, source_hash
 
+KNN_REST = {"metric": "cosine", "weights": "uniform", "temperature": 0.1, "shrinkage": 0.0, "ties": "protocol"}
+
 THEIRS = '''
 from dataclasses import dataclass, field
 from typing import Literal
 
-KNN_REST = {"metric": "cosine", "weights": "uniform", "temperature": 0.1, "shrinkage": 0.0, "ties": "protocol"}
 
 @dataclass
 class Theirs:
@@ -42,8 +43,6 @@ class Theirs:
         return self
 
     def predict(self, queries): ...
-
-
 
 
 class Plain:
