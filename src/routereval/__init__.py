@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from routereval.routers.mf import MatrixFactorisation
     from routereval.routers.mirt import MIRT
     from routereval.routers.mlp import MLP
+    from routereval.routers.neural.mlc import MLC
     from routereval.routers.ranking import Ranking
     from routereval.routers.ridge import Ridge
     from routereval.routers.rorf import RoRF
@@ -90,6 +91,7 @@ _HOMES = {
     "routers.mf": ("MatrixFactorisation",),
     "routers.mirt": ("MIRT",),
     "routers.mlp": ("MLP",),
+    "routers.neural.mlc": ("MLC",),
     "routers.ranking": ("Ranking",),
     "routers.rorf": ("RoRF",),
     "routers.satzilla": ("SATzilla",),

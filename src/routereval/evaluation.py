@@ -196,7 +196,7 @@ def _evaluate_union(
                 floor=floor,
                 seconds=seconds,
                 predict_seconds=one.seconds,
-                notes=tuple(map(str, getattr(one.router, "notes_", ()))),
+                notes=(*map(str, getattr(one.router, "notes_", ())), *one.prediction.notes),
                 tuning=one.tuning,
             )
             results.append(result)

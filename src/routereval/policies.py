@@ -59,7 +59,10 @@ class PolicySpec:
 
 
 def describe(policy: Any) -> tuple[str, dict[str, Any]]:
-    """The name and all parameters but the seed of a router or reference: what ``PolicySpec`` would need to build it."""
+    """The name and all parameters of a router or reference: what ``PolicySpec`` would need to build it.
+
+    Without the seed, and without what its class names ``incidental``: what cannot change the outcome, such as a device.
+    """
     from routereval.routers.sklearn import SklearnRouter
 
     if isinstance(policy, SklearnRouter):
@@ -72,7 +75,8 @@ def describe(policy: Any) -> tuple[str, dict[str, Any]]:
         values = {f.name: getattr(policy, f.name) for f in dataclasses.fields(policy) if f.init}
     else:
         values = {k: v for k, v in vars(policy).items() if not k.startswith("_") and not k.endswith("_")}
-    values.pop("seed", None)
+    for name in ("seed", *getattr(policy, "incidental", ())):
+        values.pop(name, None)
     return _name_of(type(policy)), _plain(values)
 
 
@@ -104,8 +108,8 @@ def is_reference(policy: Any) -> bool:
 
 
 def prepared(router: Any, rules: Protocol, seed: int | None) -> Any:
-    """A fresh copy of the router for one run, its ``seed`` set, its ``ties`` as the protocol says."""
-    fresh = naming.fresh_copy(router, seed, rules.ties)
+    """A fresh copy of the router for one run, its ``seed`` set, its ``ties`` and the like as the protocol says."""
+    fresh = naming.fresh_copy(router, seed, rules)
     ties = getattr(fresh, "ties", "first")
     if ties not in ("first", "train_mean"):
         raise ParameterError(f"ties is {ties!r}; expected 'protocol', 'first' or 'train_mean'")

@@ -21,6 +21,11 @@ class Protocol:
     pool_labels : whether graded scores are learnt as labels, 1 from 0.95 of the best in the pool on.
     baseline : the column of an outcome that stands for the best single model in ``gap_closed``.
     drop_leaked : whether training prompts whose text is also a validation or test prompt are left out.
+    truncation : which end of a text is read that is too long for an encoder that is fine-tuned.
+    training : whether such an encoder trains as ``published`` or stops early by validation prompts.
+    head : whether its logits are ``clipped`` at 0, as published, or go through a ``sigmoid``.
+
+    A router's parameter that has the value ``protocol`` takes the value that its namesake has here.
     """
 
     name: Literal["paper", "strict"]
@@ -30,6 +35,9 @@ class Protocol:
     pool_labels: bool
     baseline: Literal["best_single", "best_single_train"]
     drop_leaked: bool
+    truncation: Literal["first", "last"]
+    training: Literal["published", "validated"]
+    head: Literal["clipped", "sigmoid"]
 
 
 PAPER = Protocol(
@@ -40,6 +48,9 @@ PAPER = Protocol(
     pool_labels=True,
     baseline="best_single",
     drop_leaked=False,
+    truncation="first",
+    training="published",
+    head="clipped",
 )
 STRICT = Protocol(
     name="strict",
@@ -49,6 +60,9 @@ STRICT = Protocol(
     pool_labels=False,
     baseline="best_single_train",
     drop_leaked=True,
+    truncation="last",
+    training="validated",
+    head="sigmoid",
 )
 PROTOCOLS = {protocol.name: protocol for protocol in (PAPER, STRICT)}
 

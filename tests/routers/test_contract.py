@@ -17,6 +17,7 @@ import routereval as rv
 from routereval import policies, protocols
 from routereval.errors import DataError, MissingDataError, ParameterError
 from routereval.policies import PolicySpec, prepared
+from routereval.routers.neural import extra
 from routereval.routers.saving import load_router, save_router
 from routereval.sources.synthetic import Synthetic, SyntheticSpec
 
@@ -96,6 +97,8 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 QUICK = {"auto": "auto:seconds=5"}
 """Routers that take as long as they are given are given little."""
+NEURAL = {"mlc": "mlc:model={tiny_roberta},epochs=3"}
+"""Those that need PyTorch, skipped where it is not installed; in braces the fixture of a tiny model to fine-tune."""
 
 
 def built(name: str) -> Any:
@@ -109,7 +112,13 @@ def fitted(name: str, problem: rv.Scenario, seed: int = 0) -> Any:
 
 @pytest.fixture(params=NAMES)
 def name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+    name = str(request.param)
+    if name in NEURAL:
+        if not extra.installed():
+            pytest.skip(f"needs {extra.INSTALL}")
+        made = {fixture: request.getfixturevalue(fixture) for fixture in re.findall(r"\{(\w+)\}", NEURAL[name])}
+        QUICK[name] = NEURAL[name].format(**made)
+    return name
 
 
 def test_a_router_is_a_dataclass_with_defaults_whose_constructor_only_stores(name: str) -> None:

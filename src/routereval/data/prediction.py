@@ -19,10 +19,12 @@ class Prediction:
     ----------
     scores : (n, m); the model with the highest one is chosen.
     probs : (n, m), rows sum to one: how the router spreads its choice; None where it has no such thing.
+    notes : what a reader of the numbers should know of these very queries, in sentences.
     """
 
     scores: NDArray[np.float64]
     probs: NDArray[np.float64] | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_choices(cls, choices: Sequence[str], model_ids: Sequence[str]) -> Prediction:

@@ -34,6 +34,7 @@ OURS = {
     "similarity_bt": "routereval.routers.similarity_bt:SimilarityBT",
     "elo": "routereval.routers.elo:Elo",
     "eagle": "routereval.routers.eagle:Eagle",
+    "mlc": "routereval.routers.neural.mlc:MLC",
     "stack": "routereval.routers.stack:Stack",
     "auto": "routereval.routers.auto:AutoRouter",
     "shuffled_labels": "routereval.routers.controls:ShuffledLabels",

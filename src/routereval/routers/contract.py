@@ -23,14 +23,16 @@ class Router(Protocol):
     """Learns on a partition, then scores the pool's models on queries it has not seen.
 
     Hyper-parameters are dataclass fields, what was learned ends in ``_``, the constructor only stores. A field ``seed``
-    is set to the run's seed, a field ``ties`` to the protocol's rule.
+    is set to the run's seed, a field ``ties`` to the protocol's rule. So is any field that has the value ``protocol``
+    and the name of a rule (:class:`~routereval.protocols.Protocol`).
 
     What was learned is made of arrays, strings, numbers, None, tuples, lists and dictionaries of these, scikit-learn
     estimators and other routers: then a fitted router can be saved (``routers.saving``).
 
     A router may also have, as class variables, ``search_space`` (values to try by parameter, best guesses first; what
-    ``--tune`` searches) and ``needs_embeddings = False``; and after ``fit`` an attribute ``notes_``, sentences that
-    a reader of its numbers should know, which a run keeps.
+    ``--tune`` searches), ``needs_embeddings = False`` and ``incidental`` (parameters that cannot change the outcome,
+    such as a device: they are no part of what identifies a run); and after ``fit`` an attribute ``notes_``, sentences
+    that a reader of its numbers should know, which a run keeps.
     """
 
     columnwise: ClassVar[bool]

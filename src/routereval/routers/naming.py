@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from routereval.catalogue import import_object
 from routereval.errors import ParameterError, RouterError, RouterEvalError, UnknownNameError
+from routereval.protocols import STRICT, Protocol
 from routereval.routers.catalogue import routers
 
 
@@ -90,8 +91,10 @@ def label_of(router: Any) -> str:
     return router if isinstance(router, str) else type(router).__name__
 
 
-def fresh_copy(router: Any, seed: int | None, ties: str = "train_mean") -> Any:
-    """A copy of a router to be fitted, ``seed`` set (None: kept), and ``ties`` where it leaves them to the protocol.
+def fresh_copy(router: Any, seed: int | None, rules: Protocol = STRICT) -> Any:
+    """A copy of a router to be fitted, ``seed`` set (None: kept), and filled in what it leaves to the protocol.
+
+    A parameter that has the value ``protocol``, ``ties`` above all, takes the protocol's value of the same name.
 
     Raises
     ------
@@ -100,8 +103,11 @@ def fresh_copy(router: Any, seed: int | None, ties: str = "train_mean") -> Any:
     changes: dict[str, Any] = {}
     if seed is not None and hasattr(router, "seed"):
         changes["seed"] = seed
-    if getattr(router, "ties", None) == "protocol":
-        changes["ties"] = ties
+    changes |= {
+        rule.name: getattr(rules, rule.name)
+        for rule in dataclasses.fields(rules)
+        if isinstance(given := getattr(router, rule.name, None), str) and given == "protocol"
+    }
     if dataclasses.is_dataclass(router) and not isinstance(router, type):
         return dataclasses.replace(router, **changes)
     try:

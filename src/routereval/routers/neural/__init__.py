@@ -1,0 +1,1 @@
+"""Routers that need PyTorch: the extra ``neural``. Nothing here imports it before a router is fitted or asked."""
