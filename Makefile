@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# The version that is tested with; any from 2.4 on will do.
+TORCH := 2.13.0
 
-.PHONY: help run test lint types docs benchmarks clean
+.PHONY: help run test neural lint types docs benchmarks clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -14,6 +16,8 @@ run: $(VENV)/run.stamp  ## evaluate every router on the embedded demo suite and 
 
 test: $(VENV)/dev.stamp  ## run the tests
 	$(BIN)/python -m pytest
+
+neural: $(VENV)/neural.stamp  ## install the extra neural (PyTorch, transformers); the tests then test it too
 
 lint: $(VENV)/dev.stamp  ## check style
 	$(BIN)/ruff check .
@@ -43,4 +47,10 @@ $(VENV)/run.stamp: $(BIN)/python pyproject.toml
 $(VENV)/dev.stamp: $(VENV)/run.stamp
 	@echo "installing the development tools into $(VENV) ..."
 	$(PIP) install --editable '.[dev,docs]'
+	@touch $@
+
+$(VENV)/neural.stamp: $(VENV)/dev.stamp
+	@echo "installing PyTorch and the extra neural into $(VENV) ..."
+	$(PIP) install torch==$(TORCH)
+	$(PIP) install --editable '.[neural]'
 	@touch $@
