@@ -4,8 +4,8 @@
 
 DATA holds leaderboard files as published, TABLES tables of scores with FILE.embeddings.npy beside them. FOLDER gets
 scenarios (pools of 3 to 1000 models picked without test prompts), results.sqlite, standings.md and ranks.svg; the same
-command carries on where it was stopped. Routers whose fits grow too fast (see SLOW) run where there are up to
-1,000 training prompts; they stand apart, with the cells they have.
+command carries on where it was stopped. Routers whose fits take long (see SLOW) run on the small problems only and without
+tuning; they stand apart, with the cells they have.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -35,22 +35,20 @@ from routereval.runner.plan import Task, plan
 from routereval.sources import built_folders
 from routereval.sources.tables import load_table
 
-PUBLISHED = ("best_single", "knn", "kmeans", "linear", "mlp")
+PUBLISHED = ("best_single", "knn", "kmeans", "linear")
 """As published, parameters and all; ties are strict's."""
 CONTROLS = (
-    "shuffled_labels:router=ridge",
-    "random_embeddings:router=ridge",
-    "prompt_length",
-    "subset_only",
-    "majority",
+    *("shuffled_labels:router=ridge", "random_embeddings:router=ridge"),
+    *("prompt_length", "subset_only", "majority"),
 )
 TUNED = (
     *("knn", "ridge", "logistic", "linear:recipe=minibatch", "mlp:recipe=minibatch"),
-    *("kmeans", "gmm", "avengers", "uniroute", "mf", "mirt", "ranking", "boosting", "forest"),
-    *("bradley_terry", "similarity_bt", "elo", "eagle", "stack", "auto:seconds=10"),
+    *("kmeans", "gmm", "avengers", "uniroute", "mf", "mirt", "ranking", "boosting"),
+    *("bradley_terry", "similarity_bt", "elo", "eagle", "stack", "auto:seconds=5"),
 )
-SLOW = ("uniroute_learned", "svm", "satzilla", "rorf")
-FEW_PROMPTS = 1000
+SLOW = ("mlp", "uniroute_learned", "forest", "svm", "satzilla", "rorf")
+"""Run as they are, with one seed, on pools of up to 10 models where there are few training prompts."""
+FEW_PROMPTS, FEW_MODELS = 1_100, 10
 
 
 def tables_in(folder: Path, work: Path) -> Iterator[BenchmarkData]:
@@ -90,21 +88,25 @@ def make_scenarios(data: Path, tables: Path, scenarios: Path) -> None:
         store.write_folder(scenarios / raw.benchmark, made)
 
 
-def tasks_for(scenarios: Path, budget: int, seeds: int) -> list[Task]:
-    """Every run there is to do."""
+def tasks_for(scenarios: Path, sizes: Sequence[int], budget: int, seeds: int) -> list[Task]:
+    """Every run there is to do, the benchmarks with few training prompts first."""
     tasks: list[Task] = []
-    for name in built_folders.benchmarks(scenarios):
-        data = embedded(built_folders.load(name, scenarios))
-        selection = Selection(data, tuple(data.pools))
-        slow = SLOW if len(data.split.train) <= FEW_PROMPTS else ()
-        for specs, tune in ((PUBLISHED, 0), (CONTROLS, 0), ((*TUNED, *slow), budget)):
-            policies = [
-                PolicySpec.parse(text).build()
-                for text in specs
-                if (text != "subset_only" or data.subsets)
-                and (text != "prompt_length" or data.queries.texts is not None)
-            ]
-            tasks += plan([selection], policies, seeds=range(seeds), encoder=data.encoder, tune=tune)
+    found = [embedded(built_folders.load(name, scenarios)) for name in built_folders.benchmarks(scenarios)]
+    for data in sorted(found, key=lambda data: len(data.split.train)):
+        pools = tuple(pool for pool in data.pools if pool[1] in sizes or pool[0] == "all")
+        small = tuple(pool for pool in pools if pool[1] <= FEW_MODELS and len(data.split.train) <= FEW_PROMPTS)
+        lacking = {"subset_only": data.subsets, "prompt_length": data.queries.texts}
+        for specs, chosen, tune, several in (
+            (PUBLISHED, pools, 0, seeds),
+            (CONTROLS, pools, 0, seeds),
+            (TUNED, pools, budget, seeds),
+            (SLOW, small, 0, 1),
+        ):
+            possible = [text for text in specs if lacking.get(text, "it needs neither") is not None]
+            policies = [PolicySpec.parse(text).build() for text in possible]
+            selection = Selection(data, chosen)
+            if chosen:
+                tasks += plan([selection], policies, seeds=range(several), encoder=data.encoder, tune=tune)
     return tasks
 
 
@@ -125,13 +127,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--tables", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[3, 5, 10, 100, 1000], help="pools of so many models")
     parser.add_argument("--budget", type=int, default=6, help="combinations of parameters each router may try")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     start = time.monotonic()
     make_scenarios(given.data, given.tables, given.out / "scenarios")
-    tasks = tasks_for(given.out / "scenarios", given.budget, given.seeds)
+    tasks = tasks_for(given.out / "scenarios", given.sizes, given.budget, given.seeds)
     with ResultStore(given.out / "results.sqlite") as file:
         done = file.done()
         left = [one for one in (task.without(done) for task in tasks) if one is not None]
