@@ -4,8 +4,8 @@
 
 DATA holds leaderboard files as published, TABLES tables of scores with FILE.embeddings.npy beside them. FOLDER gets
 scenarios (pools of 3 to 1000 models picked without test prompts), results.sqlite, standings.md and ranks.svg; the same
-command carries on where it was stopped. Routers whose fits take long (see SLOW) run on the small problems only and without
-tuning; they stand apart, with the cells they have.
+command carries on where it was stopped. Routers whose fits take long (see SLOW) run on the small problems only and
+without tuning; they stand apart, with the cells they have.
 """
 
 from __future__ import annotations
