@@ -15,8 +15,9 @@ from pathlib import Path
 from routereval import facts
 from routereval.data.benchmark import BenchmarkData, PoolKey
 from routereval.data.scenario import Scenario
-from routereval.encoders import Progress, embedded
+from routereval.encoders import embedded
 from routereval.errors import DataError, MissingDataError, UnknownNameError
+from routereval.progress import Progress, unseen
 
 DATA_VARIABLE = "ROUTEREVAL_DATA"
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -50,6 +51,7 @@ class Datasets:
     columns, embeddings : how to read a table: column by role, and a .npy file of embeddings.
     protocol : how pools are picked where the data come without: ``strict`` looks at no test prompt; and which end of a
         text is kept that is too long for an encoder.
+    progress : shows how far reading is where that takes long.
     """
 
     folder: Path | None = None
@@ -57,6 +59,7 @@ class Datasets:
     columns: Mapping[str, str] = field(default_factory=dict)
     embeddings: Path | None = None
     protocol: str = "strict"
+    progress: Progress = field(default=unseen, repr=False, compare=False)
 
     @cached_property
     def root(self) -> Path | None:
@@ -124,8 +127,12 @@ class Datasets:
             # Compiled loops, which nobody needs who only looks.
             from routereval.data.building import built
 
-            load = leaderboards.load if self.origins[name] == "leaderboard" else full_data.load
-            return self.published(built(load(name, self.root), protocol=self.protocol))
+            whole = (
+                leaderboards.load(name, self.root)
+                if self.origins[name] == "leaderboard"
+                else full_data.load(name, self.root, self.progress)
+            )
+            return self.published(built(whole, protocol=self.protocol))
         return self.published(official.load(name, self.root))
 
     def published(self, data: BenchmarkData) -> BenchmarkData:
@@ -159,7 +166,7 @@ class Datasets:
             if name in leaderboards.benchmarks(self.root):
                 return leaderboards.load(name, self.root)
             if name in full_data.benchmarks(self.root):
-                return full_data.load(name, self.root)
+                return full_data.load(name, self.root, self.progress)
         return self.benchmark(name)
 
     def scenario(self, scenario_id: str) -> Scenario:

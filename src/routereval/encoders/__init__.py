@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from routereval.data.benchmark import BenchmarkData
-from routereval.encoders.contract import Encoder, Fitted, Progress
+from routereval.encoders.contract import Encoder, Fitted
 from routereval.encoders.embedding import Embedding, embed
 from routereval.encoders.spec import AUTO, ENCODERS, NONE, SHIPPED, EncoderSpec, best_core, name_of, require
 from routereval.errors import MissingDataError
+from routereval.progress import Progress
 
 __all__ = ["AUTO", "ENCODERS", "NONE", "SHIPPED", "EncoderSpec", "Progress", "embedded", "embedding_of"]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
@@ -12,10 +11,6 @@ from numpy.typing import NDArray
 
 Keep = Literal["first", "last"]
 """Which end of a text is read where it is longer than an encoder can read."""
-
-Progress = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
-"""A bar for this work of this many steps; gives a function that moves it by one."""
-
 
 class Encoder:
     """Text to embeddings; encoders derive from it and add fields and :meth:`encode`.

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routereval.encoders.cache import EmbeddingCache, hash_of
-from routereval.encoders.contract import Encoder, Fitted, Progress
+from routereval.encoders.contract import Encoder, Fitted
+from routereval.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ from routereval.data.queries import Queries
 from routereval.data.scores import ScoreMatrix
 from routereval.data.split import Split
 from routereval.errors import DataError, MissingDataError
+from routereval.progress import Progress, unseen
 from routereval.sources.archives import Location, member_names, open_archive, opened
 from routereval.sources.full_data_items import Items, items_of
 from routereval.sources.full_data_joining import Joined
@@ -49,7 +50,7 @@ def benchmarks(root: Path) -> dict[str, Path]:
     return found
 
 
-def load(key: str, root: Path) -> BenchmarkData:
+def load(key: str, root: Path, progress: Progress = unseen) -> BenchmarkData:
     """Scores of all models on one benchmark with token counts and further metrics as planes, without pools.
 
     Models whose file is damaged, or of another schema, are left out; ``missing`` says which and why.
@@ -73,7 +74,7 @@ def load(key: str, root: Path) -> BenchmarkData:
     data = store.find(known) if known else None
     if data is None:
         stored = store.content_key(ROOM, key, *(f"{path.relative_to(folder)} {_digest(path)}" for path in files))
-        data = store.find(stored) or _converted(key, folder, stored)
+        data = store.find(stored) or _converted(key, folder, stored, progress)
         store.remember(folder, note, stored)
     return data if data.source == str(folder) else replace(data, source=str(folder))
 
@@ -84,7 +85,7 @@ def _files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("[!.]*") if p.suffix in (".zip", *ENDINGS) and p.is_file())
 
 
-def _converted(key: str, folder: Path, stored: str) -> BenchmarkData:
+def _converted(key: str, folder: Path, stored: str, progress: Progress) -> BenchmarkData:
     benchmark, about = facts.benchmarks()[key], facts.full_data()[key]
     left_out: dict[str, str] = {}
     models = _models(folder, left_out)
@@ -97,11 +98,13 @@ def _converted(key: str, folder: Path, stored: str) -> BenchmarkData:
         joined = Joined(benchmark, len(models), Path(scratch), about.metrics)
 
         def each(names: set[str], use: Callable[[int, dict[str, Items]], object]) -> None:
-            for name, raw in _unpickled({name: models[name] for name in names}, left_out):
-                try:
-                    use(numbers[name], items_of(raw, benchmark, about.metrics))
-                except DataError as error:
-                    left_out[name] = str(error)
+            with progress(f"reading raw answers ({key})", len(names)) as advance:
+                for name, raw in _unpickled({name: models[name] for name in names}, left_out):
+                    try:
+                        use(numbers[name], items_of(raw, benchmark, about.metrics))
+                    except DataError as error:
+                        left_out[name] = str(error)
+                    advance()
 
         waiting: set[int] = set()
 

@@ -49,7 +49,7 @@ def numeric(column: Sequence[Any]) -> NDArray[np.float32] | None:
     return None if np.isnan(values).all() else values
 
 
-def _finite(number: float) -> float:
+def _finite(number: Any) -> float:
     """The number, or nan where float32 has no place for it."""
     return float(number) if abs(number) < _LARGEST else math.nan
 
