@@ -134,3 +134,32 @@ def test_leaked_prompts_are_left_out_of_the_union_too() -> None:
 
 def test_columnwise_routers_of_ours_can_all_be_sliced() -> None:
     assert all(issubclass(policies.routers()[name], ColumnwiseRouter) for name in COLUMNWISE)
+
+
+def test_scores_of_other_models_reach_only_a_router_that_uses_them_and_no_leaked_row_of_them() -> None:
+    spec = SyntheticSpec("extra", prompts=60, models=20, skills=3, dimensions=4, sizes=(3, 5), seed=2)
+    data = Synthetic(spec).data
+    texts = list(data.queries.texts)
+    twin, original = data.split.train[4], data.split.test[0]
+    texts[twin] = f"  {texts[original].upper()} "
+    queries = rv.Queries(data.queries.ids, data.queries.embeddings, texts)
+    leaky = rv.BenchmarkData("extra", data.scores, queries, data.split, data.pools, "leaky", "2" * 64)
+    seen = []
+
+    class Curious(rv.BestSingle):
+        def fit(self, train: rv.Partition, val: rv.Partition | None = None) -> Curious:
+            seen.append((train, val))
+            return super().fit(train, val)
+
+    class Learned(Curious):
+        uses_extra = True
+
+    for router in (Curious(), Learned()):
+        evaluate_many(router, [leaky.scenario("all_strong", 3)])
+    (without, _), (train, val) = seen
+    assert without.extra is None
+    assert val.extra is None
+    kept = [i for i in data.split.train if i != twin]
+    assert train.extra.prompt_ids == train.queries.ids == tuple(data.queries.ids[i] for i in kept)
+    assert train.extra.model_ids == data.scores.model_ids
+    np.testing.assert_array_equal(train.extra.dense(), data.scores.dense()[kept])

@@ -173,7 +173,7 @@ def _evaluate_union(
 ) -> list[RunResult | RouterEvalError]:
     start = time.perf_counter()
     fresh = prepared(router, rules, seed)
-    union = unite(scenarios, rules)
+    union = unite(scenarios, rules, extra=getattr(fresh, "uses_extra", False))
     if len(union.train) == 0:
         raise DataError(
             f"{scenarios[0].benchmark} has no training prompts left: the text of each is also that of a validation or "

@@ -53,7 +53,7 @@ def fit_router(
     if is_reference(router):
         raise ParameterError(f"{described(router)[0]} reads the answers: it is a reference, no router to be kept")
     rules = protocols.protocol(protocol)
-    union = unite([scenario], rules)
+    union = unite([scenario], rules, extra=getattr(router, "uses_extra", False))
     fresh = prepared(router, rules, seed)
     notes: list[str] = []
     if tune and tunable(fresh):

@@ -116,7 +116,8 @@ def tune(
     RouterError : not one combination can be fitted; says why.
     """
     rules = protocols.protocol(protocol)
-    (tuned,) = tune_union(router, unite([scenario], rules), rules, seed, budget)
+    union = unite([scenario], rules, extra=getattr(router, "uses_extra", False))
+    (tuned,) = tune_union(router, union, rules, seed, budget)
     return tuned
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -43,11 +43,15 @@ def shares_prompts(scenarios: Sequence[Scenario]) -> bool:
     )
 
 
-def unite(scenarios: Sequence[Scenario], rules: Protocol) -> Union:
+def unite(scenarios: Sequence[Scenario], rules: Protocol, *, extra: bool = False) -> Union:
     """The union of the pools' models, each model once.
 
     Where labels depend on the pool (graded scores under ``paper``), a model has one column for each pool it is in, so
     only what precedes the labels is shared.
+
+    Parameters
+    ----------
+    extra : whether the training partition keeps its scores of other models: only for a router that ``uses_extra``.
     """
     labelled = _has_labels(scenarios, rules)
     names: dict[str, tuple[int, int]] = {}
@@ -75,6 +79,8 @@ def unite(scenarios: Sequence[Scenario], rules: Protocol) -> Union:
         return Partition(parts[0].queries, concatenate(pieces), labels)
 
     train = combine([s.train for s in scenarios], learn=True)
+    if extra:
+        train = replace(train, extra=scenarios[0].train.extra)
     if rules.drop_leaked:
         train = without_leaks(train, scenarios[0])
     vals = [s.val for s in scenarios if s.val is not None]

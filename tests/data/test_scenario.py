@@ -115,6 +115,17 @@ def test_queries_and_scores_of_other_prompts_are_no_partition() -> None:
         rv.Partition(rv.Queries(PROMPTS[::-1]), scores_of())
 
 
+def test_rows_of_a_partition_take_the_scores_of_other_models_along() -> None:
+    part = partition()
+    extra = rv.ScoreMatrix.from_dense(np.eye(6), PROMPTS, tuple("uvwxyz"))
+    cut = dataclasses.replace(part, extra=extra).rows(np.array([4, 0]))
+    assert cut.extra.prompt_ids == ("e", "a")
+    assert cut.extra.dense().tolist() == [np.eye(6)[4].tolist(), np.eye(6)[0].tolist()]
+    assert part.rows(np.array([4, 0])).extra is None
+    with pytest.raises(DataError, match="6 queries and 5 rows of extra scores are not the same prompts"):
+        dataclasses.replace(part, extra=scores_of(SCORES[:5]))
+
+
 def test_labels_of_another_shape_are_refused() -> None:
     with pytest.raises(DataError, match=r"labels have shape \(6, 2\), scores \(6, 3\)"):
         partition(labels=np.zeros((6, 2), dtype=np.float32))
@@ -141,6 +152,20 @@ def test_a_scenario_is_cut_from_a_benchmark_by_split_and_pool() -> None:
         assert part.labels is None
     assert (scenario.reference_model, scenario.reference_score) == ("big", 0.75)
     assert scenario.data_hash == "ab" * 32
+
+
+def test_training_prompts_alone_have_the_scores_of_models_outside_the_pool() -> None:
+    data = benchmark()
+    scenario = data.scenario("all_strong", 2)
+    assert scenario.train.extra.prompt_ids == tuple("fda")
+    assert scenario.train.extra.model_ids == MODELS
+    assert scenario.train.extra.dense().tolist() == [SCORES[5], SCORES[3], SCORES[0]]
+    assert scenario.val.extra is None
+    assert scenario.test.extra is None
+    assert data.scenario("strong_to_weak", 3).train.extra is scenario.train.extra
+    peeking = dataclasses.replace(scenario.test, extra=data.scores.rows(np.array([4, 1])))
+    with pytest.raises(DataError, match="scores of other models are there for training prompts only"):
+        dataclasses.replace(scenario, test=peeking)
 
 
 def test_labels_that_came_with_a_pool_are_learned_from_and_from_no_other_pool() -> None:

@@ -124,8 +124,9 @@ class BenchmarkData:
         assert train is not None
         assert test is not None
         labels = self.train_labels.get((strategy, m))
-        if labels is not None:
-            train = Partition(train.queries, train.scores, labels.astype(np.float32))
+        # Every scenario has the same matrix of all models; a copy of the others of each pool would be gigabytes.
+        extra = self._parts["train"][1]
+        train = replace(train, labels=None if labels is None else labels.astype(np.float32), extra=extra)
         return Scenario(
             id=f"{self.benchmark}/{strategy}/{m}",
             pool=pool,

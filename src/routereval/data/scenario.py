@@ -51,11 +51,15 @@ class Partition:
     queries : n of them.
     scores : n prompts x m models.
     labels : (n, m) float32, nan where not observed: what to learn instead of the scores, None where it is the scores.
+    extra : n prompts x M models: what every model of the benchmark scored on these same prompts, those of the pool
+        among them; None where nobody knows more than the pool. It holds training prompts and no others, and reaches
+        only routers that say so by ``uses_extra = True`` (the extra data D of Huang et al. 2025).
     """
 
     queries: Queries
     scores: ScoreMatrix
     labels: NDArray[np.float32] | None = None
+    extra: ScoreMatrix | None = None
 
     def __post_init__(self) -> None:
         if self.queries.ids != self.scores.prompt_ids:
@@ -64,6 +68,10 @@ class Partition:
             )
         if self.labels is not None and self.labels.shape != self.scores.shape:
             raise DataError(f"labels have shape {self.labels.shape}, scores {self.scores.shape}")
+        if self.extra is not None and self.extra.prompt_ids != self.queries.ids:
+            raise DataError(
+                f"{len(self.queries)} queries and {self.extra.shape[0]} rows of extra scores are not the same prompts"
+            )
         if self.labels is not None:
             object.__setattr__(self, "labels", read_only(self.labels))
 
@@ -78,7 +86,8 @@ class Partition:
     def rows(self, index: NDArray[np.intp]) -> Partition:
         """The prompts at these positions, in this order."""
         labels = None if self.labels is None else self.labels[index]
-        return Partition(self.queries.take(index), self.scores.rows(index), labels)
+        extra = None if self.extra is None else self.extra.rows(index)
+        return Partition(self.queries.take(index), self.scores.rows(index), labels, extra)
 
     @property
     def targets(self) -> NDArray[np.float32]:
@@ -134,6 +143,9 @@ class Scenario:
         for part in (self.train, self.val, self.test):
             if part is not None and part.model_ids != self.pool.model_ids:
                 raise DataError(f"{self.id}: the columns of the scores are not the models of the pool")
+        for part in (self.val, self.test):
+            if part is not None and part.extra is not None:
+                raise DataError(f"{self.id}: scores of other models are there for training prompts only")
 
     @property
     def benchmark(self) -> str:
