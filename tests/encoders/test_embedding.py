@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from routereval.encoders.cache import EmbeddingCache, hash_of
+from routereval.data.embedding_cache import EmbeddingCache, hash_of
 from routereval.encoders.contract import Encoder
 from routereval.encoders.embedding import embed
 from routereval.errors import DataError

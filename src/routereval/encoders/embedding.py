@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from routereval.encoders.cache import EmbeddingCache, hash_of
+from routereval.data.embedding_cache import EmbeddingCache, hash_of
 from routereval.encoders.contract import Encoder, Fitted
 from routereval.progress import Progress
 

@@ -44,7 +44,7 @@ def hash_of(text: str) -> bytes:
 
 @dataclass(frozen=True)
 class EmbeddingCache:
-    """The embeddings of one encoder.
+    """The embeddings of one encoder, or the hidden states of one network.
 
     Parameters
     ----------
