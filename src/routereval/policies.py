@@ -102,6 +102,13 @@ def needs_embeddings(policy: Any) -> bool:
     return not is_reference(policy) and bool(getattr(policy, "needs_embeddings", True))
 
 
+def on_device(policy: Any, device: str) -> Any:
+    """A copy of the policy that computes there, where it has a parameter ``device`` that does not say."""
+    if device and dataclasses.is_dataclass(policy) and getattr(policy, "device", None) == "":
+        return dataclasses.replace(policy, device=device)  # type: ignore[type-var]
+    return policy
+
+
 def is_reference(policy: Any) -> bool:
     """Whether it reads the answers."""
     return hasattr(policy, "expected") and not hasattr(policy, "fit")

@@ -12,6 +12,7 @@ import typer
 from routereval.cli.shared import (
     BudgetOption,
     DataOption,
+    DeviceOption,
     EmbeddingsOption,
     EncoderOption,
     JsonOption,
@@ -45,14 +46,15 @@ def fit(
     data: DataOption = None,
     columns: MapOption = None,
     embeddings: EmbeddingsOption = None,
+    device: DeviceOption = "",
 ) -> None:
     """Fit a router on a scenario's training prompts and keep it in a folder, for `routereval route`."""
-    from routereval.policies import PolicySpec
+    from routereval.policies import PolicySpec, on_device
     from routereval.routing import fit_router, keep
     from routereval.tuning import trials
 
     datasets = datasets_of(data, encoder, columns, embeddings, protocol.value)
-    policy = PolicySpec.parse(router).build()
+    policy = on_device(PolicySpec.parse(router).build(), device)
     problem = datasets.scenario(scenario)
     fitted = fit_router(policy, problem, protocol=protocol.value, seed=seed, tune=trials(tune, budget))
     keep(fitted, out)

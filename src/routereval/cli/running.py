@@ -12,6 +12,7 @@ from routereval.cli.shared import (
     DEFAULT_RESULTS,
     BudgetOption,
     DataOption,
+    DeviceOption,
     EmbeddingsOption,
     EncoderOption,
     JsonOption,
@@ -57,6 +58,7 @@ def run(
     seed: Annotated[list[int] | None, typer.Option(min=0, max=2**32 - 1, help="Repeatable. [default: 0]")] = None,
     data: DataOption = None,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. [default: as useful]")] = None,
+    device: DeviceOption = "",
     results: Annotated[
         Path, typer.Option(help="Where runs are stored; what is there is not run again.")
     ] = DEFAULT_RESULTS,
@@ -68,13 +70,13 @@ def run(
     """Train and test routers on scenarios; store every run and print the table."""
     from routereval.datasets import is_table
     from routereval.encoders import NONE
-    from routereval.policies import EVERYTHING, PolicySpec, needs_embeddings
+    from routereval.policies import EVERYTHING, PolicySpec, needs_embeddings, on_device
     from routereval.report.terminal import progress
     from routereval.results import ResultStore
     from routereval.runner.plan import plan
     from routereval.tuning import trials
 
-    policies = [PolicySpec.parse(text).build() for text in router or EVERYTHING]
+    policies = [on_device(PolicySpec.parse(text).build(), device) for text in router or EVERYTHING]
     datasets = datasets_of(data, encoder, columns, embeddings, protocol.value)
     selections = datasets.select(targets or ["demo"], skip_missing=skip_missing)
     blind = []

@@ -49,6 +49,10 @@ EncoderOption = Annotated[
     ),
 ]
 ProtocolOption = Annotated[ProtocolName, typer.Option(help="strict (sound) or paper (as published, faults and all).")]
+DeviceOption = Annotated[
+    str,
+    typer.Option(help="Where neural routers compute: cuda, cuda:1, mps, cpu. [default: the best there is]"),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 MapOption = Annotated[
     list[str] | None,

@@ -9,7 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from routereval.routers.neural.progress import Listener, Step, listening
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -34,9 +44,25 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
         return
     elapsed, left = (TextColumn("elapsed"), TimeElapsedColumn()), (TextColumn("left"), TimeRemainingColumn())
     shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *elapsed, *left)
-    with Progress(*shown, console=bar_console, transient=True) as bar:
+    with Progress(*shown, console=bar_console, transient=True) as bar, listening(_below(bar)):
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
+
+
+def _below(bar: Progress) -> Listener:
+    """A second line on the bar for the network that is being fitted."""
+    tasks: list[TaskID] = []
+
+    def listen(step: Step | None) -> None:
+        if step is None:
+            while tasks:
+                bar.remove_task(tasks.pop())
+            return
+        if not tasks:
+            tasks.append(bar.add_task(step.what, total=step.total))
+        bar.update(tasks[0], description=str(step), completed=step.done)
+
+    return listen
 
 
 def _lines(what: str, total: int) -> Callable[[], None]:

@@ -56,8 +56,12 @@ class Device:
         return compiled
 
 
-def find_device(wanted: str = "") -> Device:
+def find_device(wanted: str = "", *, or_another: bool = False) -> Device:
     """The device of that name; where it is empty CUDA if there is any, else MPS, else the CPU.
+
+    Parameters
+    ----------
+    or_another : take another where there is none of that name: to predict with a router that was fitted elsewhere.
 
     Raises
     ------
@@ -70,7 +74,7 @@ def find_device(wanted: str = "") -> Device:
         there.insert(0, "mps")
     if torch.cuda.is_available():
         there = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count())), *there]
-    name = wanted or there[0]
+    name = wanted if wanted in there or (wanted and not or_another) else there[0]
     if name not in there:
         raise ParameterError(f"device = {wanted!r} is not here; there is {', '.join(there)}, or leave it empty")
     if not name.startswith("cuda"):

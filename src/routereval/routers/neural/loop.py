@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from routereval.seeding import generator
 
 if TYPE_CHECKING:
     import torch
+
+_log = logging.getLogger(__name__)
 
 Loss = Callable[["torch.nn.Module", Indices], "torch.Tensor"]
 """The mean loss over some prompts, a scalar that gradients flow from."""
@@ -137,6 +140,7 @@ class _Run:
                         "raise warmup"
                     )
                 self._judge()
+                _log.info("%s: epoch %d, loss %.4f, validation %s", self.names[0], epoch + 1, last, self.scores[-1:])
             if self.checkpoint is not None and self.checkpoint.due:
                 self._write(self.checkpoint)
         best = int(np.argmax(self.scores)) if self.best else -(-self.done // self.per_epoch)

@@ -137,7 +137,7 @@ class MLC:
     def predict(self, queries: Queries) -> Prediction:
         """Scores (n, m), and the distribution that the head makes of them."""
         require_extra("mlc")
-        device = find_device(self.device)
+        device = find_device(self.device, or_another=True)
         m = len(self.unseen_)
         encoder = self.encoder_
 
