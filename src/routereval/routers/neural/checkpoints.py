@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,7 @@ class Checkpoint:
         ------
         DataError : it cannot be written.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         beside = self.folder / f"{FILE}.{os.getpid()}"
@@ -61,10 +63,10 @@ class Checkpoint:
             with beside.open("rb") as file:
                 os.fsync(file.fileno())
             beside.replace(self.folder / FILE)
-        except OSError as error:
-            raise DataError(f"cannot write the checkpoint {self.folder}: {error.strerror or error}") from error
-        finally:
-            beside.unlink(missing_ok=True)
+        except (OSError, SafetensorError) as error:
+            with suppress(OSError):
+                beside.unlink()
+            raise DataError(f"cannot write the checkpoint {self.folder}: {error}") from error
         self._last = time.monotonic()
 
     def read(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:

