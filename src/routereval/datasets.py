@@ -144,14 +144,14 @@ class Datasets:
 
         return data if self.root is None else leaderboards.with_embeddings(data, self.root, self.encoder)
 
-    def encoded(self, data: BenchmarkData, progress: Progress | None = None) -> BenchmarkData:
+    def encoded(self, data: BenchmarkData) -> BenchmarkData:
         """The data with the embeddings that ``encoder`` names: published ones where there are any, else computed.
 
         Raises
         ------
         MissingDataError, UnknownNameError, ParameterError : as :func:`routereval.encoders.embedded`.
         """
-        return embedded(self.published(data), self.encoder, protocol=self.protocol, progress=progress)
+        return embedded(self.published(data), self.encoder, protocol=self.protocol, progress=self.progress)
 
     def unpooled(self, name: str) -> BenchmarkData:
         """Scores of all models there are on a benchmark, to pick pools from: a leaderboard's where there is one.

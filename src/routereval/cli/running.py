@@ -71,7 +71,6 @@ def run(
     from routereval.datasets import is_table
     from routereval.encoders import NONE
     from routereval.policies import EVERYTHING, PolicySpec, needs_embeddings, on_device
-    from routereval.report.terminal import progress
     from routereval.results import ResultStore
     from routereval.runner.plan import plan
     from routereval.tuning import trials
@@ -82,7 +81,7 @@ def run(
     blind = []
     for one in selections:
         # Here, where there is a terminal for a bar: whoever works on it later finds it done.
-        ready = datasets.encoded(one.data, progress)
+        ready = datasets.encoded(one.data)
         blind += [one.data.benchmark] if ready.encoder == NONE else []
         for note in ready.missing[len(one.data.missing) :]:
             tell(f"{one.data.benchmark}: {note}")

@@ -108,7 +108,7 @@ def scale(
         if scope == "test" and not ready.pools:
             # A whole leaderboard is split as it is for runs; what has a split of its own keeps it.
             ready = with_split(ready, protocol.value)
-        ready = datasets.encoded(ready, progress) if routers else ready
+        ready = datasets.encoded(ready) if routers else ready
         plans.append(ScalingPlan(ready, sizes, routers, scope, protocol.value, draws, seed, router_draws, few))
     points = []
     with ResultStore(results) as store:

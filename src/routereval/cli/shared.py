@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ import typer
 
 if TYPE_CHECKING:
     from routereval.datasets import Datasets
+    from routereval.progress import Advance
     from routereval.results import StoredRun
 
 app = typer.Typer(
@@ -80,7 +82,13 @@ def datasets_of(
     from routereval.datasets import Datasets
     from routereval.sources.table_columns import parse_roles
 
-    return Datasets(data, encoder, parse_roles(columns or ()), embeddings, protocol)
+    return Datasets(data, encoder, parse_roles(columns or ()), embeddings, protocol, _progress)
+
+
+def _progress(what: str, total: int) -> AbstractContextManager[Advance]:
+    from routereval.report.terminal import progress
+
+    return progress(what, total)
 
 
 def benchmarks_named(wanted: Sequence[str], datasets: Datasets) -> list[str]:

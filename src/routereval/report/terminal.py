@@ -35,9 +35,24 @@ QUIET_SECONDS = 10.0
 """How often there is a line of progress where there is no terminal to draw a bar on."""
 
 
+_shown: list[Progress] = []
+"""The bar on the terminal, while there is one."""
+
+
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar with an estimate on a terminal's stderr, a line now and then elsewhere; gives a function that moves it."""
+    """A bar with an estimate on a terminal's stderr, a line now and then elsewhere; gives a function that moves it.
+
+    A bar within a bar is a second line of it, gone when it is done.
+    """
+    if _shown:
+        outer = _shown[-1]
+        inner = outer.add_task(what, total=total)
+        try:
+            yield lambda: outer.advance(inner)
+        finally:
+            outer.remove_task(inner)
+        return
     bar_console = console(stderr=True)
     if not bar_console.is_terminal:
         yield _lines(what, total)
@@ -46,7 +61,11 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
     shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *elapsed, *left)
     with Progress(*shown, console=bar_console, transient=True) as bar, listening(_below(bar)):
         task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
+        _shown.append(bar)
+        try:
+            yield lambda: bar.advance(task)
+        finally:
+            _shown.pop()
 
 
 def _below(bar: Progress) -> Listener:
