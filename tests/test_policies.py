@@ -394,3 +394,21 @@ def test_commas_within_brackets_belong_to_a_value_and_nothing_is_given_twice() -
 
 def test_numpy_scalars_are_the_numbers_they_stand_for() -> None:
     assert describe(rv.KNN(k=np.int64(5))) == describe(rv.KNN(k=5))
+
+
+def test_a_group_stands_for_its_members_each_once() -> None:
+    everything = policies.expanded(["all"])
+    assert policies.expanded(["knn", "published", "mypkg:Mine"]) == [
+        *("knn", "best_single", "kmeans", "linear", "mlp"),
+        "mypkg:Mine",
+    ]
+    assert {"oracle", "ridge", "auto", "majority"} <= set(everything)
+    assert len(set(everything)) == len(everything)
+    # Nothing that needs an extra, and every other router of ours.
+    ours = set(everything) - set(policies.GROUPS["references"])
+    assert {n for n in policies.routers() if ".neural." not in policies.routers().path(n)} >= ours
+    assert "mlc" not in everything
+
+
+def test_no_group_has_a_routers_name() -> None:
+    assert not set(policies.GROUPS) & {*policies.routers(), *policies.REFERENCES}

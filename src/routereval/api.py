@@ -10,7 +10,7 @@ from routereval.data.benchmark import BenchmarkData
 from routereval.data.scenario import Scenario
 from routereval.datasets import Datasets
 from routereval.encoders import embedded
-from routereval.policies import PolicySpec
+from routereval.policies import PolicySpec, expanded
 from routereval.results import ResultStore, StoredRun
 from routereval.runner.execute import execute
 from routereval.runner.plan import plan
@@ -78,7 +78,7 @@ def run(
     Parameters
     ----------
     targets : suites, scenario ids, globs, benchmarks, table files.
-    routers : routers, references, or their names as on the command line (``"knn:k=50"``).
+    routers : routers, references, or their names as on the command line (``"knn:k=50"``, ``"core"``).
     results : the results file, made where there is none.
     tune : how many combinations of each router's parameters to try on validation prompts; 0: none.
 
@@ -86,7 +86,10 @@ def run(
     -------
     list of StoredRun : every run asked for, new or stored; a failed one has its ``error``.
     """
-    policies = [PolicySpec.parse(router).build() if isinstance(router, str) else router for router in routers]
+    policies = []
+    for router in routers:
+        named = expanded([router]) if isinstance(router, str) else [router]
+        policies += [PolicySpec.parse(one).build() if isinstance(one, str) else one for one in named]
     selections = Datasets(_path(data), encoder, protocol=protocol).select(targets)
     tasks = plan(selections, policies, protocol=protocol, encoder=encoder, seeds=seeds, tune=tune)
     with ResultStore(Path(results)) as store:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,27 @@ from routereval.errors import ParameterError, RouterError
 from routereval.protocols import Protocol
 from routereval.references import REFERENCES
 from routereval.routers import naming
+from routereval.routers.catalogue import CONTROLS, PUBLISHED, core
 from routereval.routers.catalogue import routers as routers
 
-EVERYTHING = (
-    *("oracle", "r_o:p=0.5", "random", "best_single_hindsight"),
-    *("best_single", "knn", "kmeans", "linear", "mlp"),
-)
-"""What is evaluated when nobody says what: every reference and every router of ours."""
+_REFERENCES = ("oracle", "r_o:p=0.5", "random", "best_single_hindsight")
+
+EVERYTHING = (*_REFERENCES, *PUBLISHED)
+"""What is evaluated when nobody says what: every reference and the published routers."""
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "references": _REFERENCES,
+    "published": PUBLISHED,
+    "core": core(),
+    "controls": CONTROLS,
+    "all": (*_REFERENCES, *core(), *CONTROLS),
+}
+"""Names that stand for several policies."""
+
+
+def expanded(texts: Iterable[str]) -> list[str]:
+    """The policies that these texts ask for, groups written out, each once."""
+    return list(dict.fromkeys(one for text in texts for one in GROUPS.get(text, (text,))))
 
 
 @dataclass(frozen=True)

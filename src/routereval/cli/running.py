@@ -40,6 +40,7 @@ Examples:
   routereval run demo --router knn:k=50,ties=train_mean --router mypkg.mymod:MyRouter
   routereval run my_scores.csv --map score=acc_norm --router knn --json
   routereval run demo --router knn --router ridge --tune --budget 20
+  routereval run 'demo_math/*/5' --router core --router controls
 """
 )
 def run(
@@ -49,7 +50,12 @@ def run(
     ] = None,
     router: Annotated[
         list[str] | None,
-        typer.Option("--router", "-r", help="name, name:k=v,... or package.module:Class; repeatable. [default: all]"),
+        typer.Option(
+            "--router",
+            "-r",
+            help="name, name:k=v,... or package.module:Class; or references, published, core, controls, all. "
+            "Repeatable. [default: references and published]",
+        ),
     ] = None,
     tune: TuneOption = False,
     budget: BudgetOption = None,
@@ -70,12 +76,12 @@ def run(
     """Train and test routers on scenarios; store every run and print the table."""
     from routereval.datasets import is_table
     from routereval.encoders import NONE
-    from routereval.policies import EVERYTHING, PolicySpec, needs_embeddings, on_device
+    from routereval.policies import EVERYTHING, PolicySpec, expanded, needs_embeddings, on_device
     from routereval.results import ResultStore
     from routereval.runner.plan import plan
     from routereval.tuning import trials
 
-    policies = [on_device(PolicySpec.parse(text).build(), device) for text in router or EVERYTHING]
+    policies = [on_device(PolicySpec.parse(text).build(), device) for text in expanded(router or EVERYTHING)]
     datasets = datasets_of(data, encoder, columns, embeddings, protocol.value)
     selections = datasets.select(targets or ["demo"], skip_missing=skip_missing)
     blind = []

@@ -14,12 +14,11 @@ from routereval.policies import defaults_of
 from routereval.references import REFERENCES
 from routereval.results import StoredRun
 from routereval.results.run import router_label
+from routereval.routers.catalogue import CONTROLS
 from routereval.stats import interval, resampled_means, resampled_metrics
 
 BLIND = ("shuffled_labels", "random_embeddings")
 """Controls that cannot know the prompt: who is better than both has used it."""
-
-CONTROLS = (*BLIND, "prompt_length", "subset_only", "majority")
 
 BASE = "best_single"
 USED, NO_EVIDENCE = "used the prompt", "no evidence"

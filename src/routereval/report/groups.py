@@ -13,9 +13,9 @@ from routereval.facts import PublishedRow, published_results
 from routereval.metrics import METRICS
 from routereval.policies import defaults_of
 from routereval.references import REFERENCES
-from routereval.report.controls import CONTROLS
 from routereval.results import StoredRun
 from routereval.results.run import router_label
+from routereval.routers.catalogue import CONTROLS
 from routereval.stats import Interval, interval, resampled_metrics
 
 SHOWN = ("mu", "V_R", "V_B", "E_p")
@@ -25,7 +25,7 @@ ORDER = (
     *("gmm", "avengers", "uniroute", "uniroute_learned"),
     *("mf", "mirt", "ranking"),
     *("boosting", "forest", "rorf", "satzilla", "bradley_terry", "similarity_bt", "elo", "eagle"),
-    *("mlc",),
+    *("mlc", "routerdc", "graph", "probe", "routellm_mf", "attention"),
     *("stack", "auto", "majority", "subset_only", "prompt_length", "random_embeddings", "shuffled_labels"),
 )
 """References first, then routers from simple to not; others follow in alphabetical order."""

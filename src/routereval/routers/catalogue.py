@@ -35,6 +35,11 @@ OURS = {
     "elo": "routereval.routers.elo:Elo",
     "eagle": "routereval.routers.eagle:Eagle",
     "mlc": "routereval.routers.neural.mlc:MLC",
+    "probe": "routereval.routers.neural.probe:Probe",
+    "routellm_mf": "routereval.routers.neural.routellm_mf:RouteLLM",
+    "attention": "routereval.routers.neural.attention:Attention",
+    "routerdc": "routereval.routers.neural.routerdc:RouterDC",
+    "graph": "routereval.routers.neural.graph:Graph",
     "stack": "routereval.routers.stack:Stack",
     "auto": "routereval.routers.auto:AutoRouter",
     "shuffled_labels": "routereval.routers.controls:ShuffledLabels",
@@ -43,6 +48,17 @@ OURS = {
     "subset_only": "routereval.routers.controls:SubsetOnly",
     "majority": "routereval.routers.controls:Majority",
 }
+
+CONTROLS = ("shuffled_labels", "random_embeddings", "prompt_length", "subset_only", "majority")
+"""Routers that no router should be worse than: what is left when one thing that a router knows is taken away."""
+
+PUBLISHED = ("best_single", "knn", "kmeans", "linear", "mlp")
+"""The baselines of Huang et al. 2025 that need no PyTorch."""
+
+
+def core() -> tuple[str, ...]:
+    """Our routers that need no extra, controls left out."""
+    return tuple(name for name, path in OURS.items() if name not in CONTROLS and ".neural." not in path)
 
 
 @cache
