@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +21,6 @@ def strongest(train: Partition, top: int) -> NDArray[np.intp]:
 def pairs_of(k: int) -> NDArray[np.intp]:
     """All pairs of k models, (k (k - 1) / 2, 2)."""
     return np.array(list(combinations(range(k), 2)), dtype=np.intp).reshape(-1, 2)
-
-
-def each_pair(fit: Callable[[int], Any], count: int) -> list[Any]:
-    """What ``fit`` makes of each pair, in order; trees are grown beside each other, in threads."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(fit, range(count)))
 
 
 def balance(advantages: NDArray[np.float64], pairs: NDArray[np.intp], k: int) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from routereval.data.scenario import Partition
 from routereval.errors import ParameterError
 from routereval.routers.components import principal_components, projected
 from routereval.routers.forests import as_arrays, means_of
-from routereval.routers.pairs import balance, check_pairs, each_pair, pairs_of, placed, strongest
+from routereval.routers.pairs import balance, check_pairs, pairs_of, placed, strongest
 
 _FIRST, _SECOND = 2, 1
 """The classes in which only the first, only the second of a pair is right; 0 is neither, 3 both."""
@@ -77,7 +77,7 @@ class RoRF:
         self.pairs_ = pairs_of(len(self.top_))
         right = _right(train)[:, self.top_]
         self.usual_ = np.array([_usual(right[:, pair]) for pair in self.pairs_])
-        forests = each_pair(lambda at: self._grow(features, right[:, self.pairs_[at]]), len(self.pairs_))
+        forests = [self._grow(features, right[:, pair]) for pair in self.pairs_]
         self.forests_ = as_arrays(forests, _advantage) if forests else None
         return self
 
@@ -96,12 +96,14 @@ class RoRF:
         from sklearn.ensemble import RandomForestClassifier
 
         both = ~np.isnan(right).any(axis=1)
+        # Its own threads: forests grown beside each other in ours would lose each other's filters of warnings.
         forest = RandomForestClassifier(
             self.trees,
             max_depth=self.max_depth,
             max_features=self.max_features,
             min_samples_leaf=self.min_leaf,
             random_state=self.seed,
+            n_jobs=-1,
         )
         if not both.any():
             # Nothing to learn: one prompt on which neither is right stands for that.

@@ -14,7 +14,7 @@ from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
 from routereval.routers.components import principal_components, projected
 from routereval.routers.forests import as_arrays, means_of
-from routereval.routers.pairs import balance, check_pairs, each_pair, pairs_of, placed, strongest
+from routereval.routers.pairs import balance, check_pairs, pairs_of, placed, strongest
 
 _MARGIN = 0.2
 """What the mean margin counts beside a vote: it decides between equal votes and nothing else."""
@@ -72,7 +72,7 @@ class SATzilla:
         # One more win for either side: a pair that never differed is even.
         won, lost = np.maximum(gains, 0).sum(axis=0) + 0.5, np.maximum(-gains, 0).sum(axis=0) + 0.5
         self.usual_ = won / (won + lost)
-        forests = each_pair(lambda at: self._grow(features, gains[:, at]), len(self.pairs_))
+        forests = [self._grow(features, gain) for gain in gains.T]
         self.forests_ = as_arrays(forests, _first_wins) if forests else None
         return self
 
@@ -94,7 +94,7 @@ class SATzilla:
         """The forest of one pair, from how much better its first model was (n,)."""
         from sklearn.ensemble import RandomForestClassifier
 
-        forest = RandomForestClassifier(self.trees, min_samples_leaf=self.min_leaf, random_state=self.seed)
+        forest = RandomForestClassifier(self.trees, min_samples_leaf=self.min_leaf, random_state=self.seed, n_jobs=-1)
         differ = gains != 0
         if not differ.any():
             # Nothing to learn: two equal prompts, one for either side, stand for that.
