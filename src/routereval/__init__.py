@@ -43,7 +43,12 @@ if TYPE_CHECKING:
     from routereval.routers.mf import MatrixFactorisation
     from routereval.routers.mirt import MIRT
     from routereval.routers.mlp import MLP
+    from routereval.routers.neural.attention import Attention
+    from routereval.routers.neural.graph import Graph
     from routereval.routers.neural.mlc import MLC
+    from routereval.routers.neural.probe import Probe
+    from routereval.routers.neural.routellm_mf import RouteLLM
+    from routereval.routers.neural.routerdc import RouterDC
     from routereval.routers.ranking import Ranking
     from routereval.routers.ridge import Ridge
     from routereval.routers.rorf import RoRF
@@ -91,7 +96,12 @@ _HOMES = {
     "routers.mf": ("MatrixFactorisation",),
     "routers.mirt": ("MIRT",),
     "routers.mlp": ("MLP",),
+    "routers.neural.graph": ("Graph",),
+    "routers.neural.attention": ("Attention",),
     "routers.neural.mlc": ("MLC",),
+    "routers.neural.probe": ("Probe",),
+    "routers.neural.routellm_mf": ("RouteLLM",),
+    "routers.neural.routerdc": ("RouterDC",),
     "routers.ranking": ("Ranking",),
     "routers.rorf": ("RoRF",),
     "routers.satzilla": ("SATzilla",),

@@ -97,7 +97,14 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 QUICK = {"auto": "auto:seconds=5"}
 """Routers that take as long as they are given are given little."""
-NEURAL = {"mlc": "mlc:model={tiny_roberta},epochs=3"}
+NEURAL = {
+    "mlc": "mlc:model={tiny_roberta},epochs=3",
+    "probe": "probe:model={tiny_roberta},epochs=20",
+    "routellm_mf": "routellm_mf:epochs=20",
+    "attention": "attention:epochs=20",
+    "routerdc": "routerdc:model={tiny_roberta},batch=32,steps=8",
+    "graph": "graph:epochs=10",
+}
 """Those that need PyTorch, skipped where it is not installed; in braces the fixture of a tiny model to fine-tune."""
 
 
