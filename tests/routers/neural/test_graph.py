@@ -178,6 +178,25 @@ def test_a_fit_that_was_cut_off_carries_on_and_ends_with_the_same_bits(
     assert not list((home() / "checkpoints").glob("graph-*"))
 
 
+def test_a_step_may_hear_of_a_part_of_the_prompts(problem: rv.Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    from routereval.routers.neural import graph
+
+    monkeypatch.setattr(graph, "_HEARD", 50)
+    heard = []
+    states = rv.Graph._states
+
+    def counted(self: rv.Graph, module: Any, prompts: Any, targets: Any, device: Any) -> Any:
+        heard.append(len(targets))
+        return states(self, module, prompts, targets, device)
+
+    monkeypatch.setattr(rv.Graph, "_states", counted)
+    router = rv.Graph(epochs=1).fit(problem.train, problem.val)
+    n = len(problem.train)
+    # Judged by all before and after, learned from 50 at a time, kept as all leave them.
+    assert heard == [n, 50, 50, 50, 50, n, n]
+    assert np.isfinite(router.predict(problem.test.queries).scores).all()
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
