@@ -221,3 +221,11 @@ def test_how_parameters_were_chosen_is_printed(tmp_path: Path) -> None:
     rows = json.loads(CliRunner().invoke(app, ["results", file, "--tuning", "--json"]).stdout)
     assert [len(row["trials"]) for row in rows] == [3, 3]
     assert all(row["trials"][row["chosen"]]["score"] == max(t["score"] for t in row["trials"]) for row in rows)
+
+
+def test_a_few_validation_prompts_do_not_choose_where_training_prompts_can() -> None:
+    problem = data().scenario("all_strong", 3)
+    few = dataclasses.replace(problem, val=problem.val.rows(np.arange(19)))  # type: ignore[union-attr]
+    assert tune(Picks(), few, budget=2).tuning.held_out
+    enough = dataclasses.replace(problem, val=problem.val.rows(np.arange(20)))  # type: ignore[union-attr]
+    assert not tune(Picks(), enough, budget=2).tuning.held_out

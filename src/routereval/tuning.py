@@ -26,7 +26,10 @@ BUDGET = 12
 """How many combinations of parameters are tried where nobody says how many."""
 
 HELD_OUT = 0.2
-"""Share of the training prompts that stands in for validation prompts where there are none."""
+"""Share of the training prompts that stands in for validation prompts where there are too few."""
+
+FEWEST = 20
+"""Fewer validation prompts than this choose nothing but noise."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Tuning:
     trials : in the order in which they were tried; the router as it was given is the first.
     chosen : position of the best one; the first of equals.
     prompts : how many validation prompts they were judged on.
-    held_out : whether these were taken from the training prompts, for lack of validation prompts.
+    held_out : whether these were taken from the training prompts, for lack of validation prompts (below 20).
     """
 
     trials: tuple[Trial, ...]
@@ -248,10 +251,10 @@ def routed_mean(
 
 def _judged_on(union: Union, seed: int) -> tuple[Partition, Partition, bool]:
     """What is fitted, what is judged on, and whether the latter was taken from the training prompts."""
-    if union.val is not None and len(union.val) > 0:
-        return union.train, union.val, False
-    n = len(union.train)
+    n, given = len(union.train), 0 if union.val is None else len(union.val)
     held = max(1, int(HELD_OUT * n))
+    if union.val is not None and (given >= FEWEST or given >= held):
+        return union.train, union.val, False
     if n - held < 1:
         raise RouterError(f"{n} training prompts are too few to hold any out for tuning")
     order = generator("held out for tuning", n, seed).permutation(n)

@@ -25,6 +25,8 @@ PUBLISHED_SIZES = (3, 5, 10, 100, 1000)
 KNOWN_STRATEGIES = (*STRATEGIES, "random", "greedy", covering.STRATEGY)
 SEED = 42
 """What the published splits and pools were drawn with."""
+RULES = "2"
+"""Version of the rules by which prompts are split and pools picked: under other rules the same scores are other data."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def built(
     plan = plan or PoolPlan()
     names, notes = _chosen_names(data.scores.model_ids, plan, metadata or {})
     parts = [json.dumps(names)] if plan.where else []
-    key = store.content_key("built", data.data_hash, plan.key, protocol, *parts)
+    key = store.content_key("built", RULES, data.data_hash, plan.key, protocol, *parts)
     found = store.find(key)
     if found is not None:
         return replace(found, source=data.source)
@@ -135,7 +137,7 @@ def with_split(data: BenchmarkData, protocol: str) -> BenchmarkData:
     if protocol == "paper":
         return data
     split, notes = split_of(data, protocol, np.random.RandomState(SEED))
-    key = store.content_key("split", data.data_hash, protocol)
+    key = store.content_key("split", RULES, data.data_hash, protocol)
     return replace(data, split=split, pools={}, data_hash=key, missing=(*data.missing, *notes), store_dir=None)
 
 
