@@ -26,7 +26,7 @@ KNOWN_STRATEGIES = (*STRATEGIES, "random", "greedy", covering.STRATEGY)
 SEED = 42
 """What the published splits and pools were drawn with."""
 RULES = "2"
-"""Version of the rules by which prompts are split and pools picked: under other rules the same scores are other data."""
+"""Version of the rules for splits and pools: under other rules the same scores are other data."""
 
 
 @dataclass(frozen=True)
