@@ -15,12 +15,12 @@ pytest.importorskip("transformers", reason="needs the extra neural: pip install 
 import torch
 
 import routereval as rv
-from routereval import protocols
+from routereval import cli, protocols
 from routereval.errors import MissingDataError
-from routereval.policies import describe, on_device, prepared
+from routereval.policies import prepared
 from routereval.routers.neural import mlc, modules
 from routereval.routers.neural.held_out import held_out
-from routereval.routers.neural.mlc import clipped, cross_entropy
+from routereval.routers.neural.mlc import cross_entropy
 from routereval.routers.neural.pretrained import module_of, pretrained
 from routereval.routers.neural.tokens import tokenised
 
@@ -48,37 +48,6 @@ def test_it_learns_which_model_a_word_asks_for(protocol: str, tiny_roberta: Path
     prediction = router.fit(partition(120), partition(40, seed=2)).predict(test.queries)
     right = np.nan_to_num(test.targets)[np.arange(40), prediction.scores.argmax(axis=1)]
     assert right.mean() == 1
-
-
-def test_the_protocol_fills_in_what_is_left_to_it() -> None:
-    paper, strict = (prepared(rv.MLC(), rules, 3) for rules in (protocols.PAPER, protocols.STRICT))
-    assert (paper.training, paper.head, paper.truncation) == ("published", "clipped", "first")
-    assert (strict.training, strict.head, strict.truncation) == ("validated", "sigmoid", "last")
-    own = prepared(rv.MLC(head="sigmoid"), protocols.PAPER, 3)
-    assert (own.training, own.head, own.seed) == ("published", "sigmoid", 3)
-    settings = paper._settings()
-    assert (settings.epochs, settings.batch, settings.learning_rate) == (10, 10, 5e-5)
-    assert (settings.warmup, settings.weight_decay, settings.patience) == (500, 0.01, 0)
-
-
-def test_where_it_computes_is_no_part_of_what_identifies_a_run() -> None:
-    assert describe(rv.MLC(device="cpu", checkpoint_seconds=5)) == describe(rv.MLC())
-    assert on_device(rv.MLC(), "cuda:1").device == "cuda:1"
-    assert on_device(rv.MLC(device="cpu"), "cuda").device == "cpu"
-    assert on_device(rv.KNN(), "cuda") == rv.KNN()
-
-
-def test_logits_are_clipped_and_normalised_and_emptied_rows_go_to_the_first() -> None:
-    logits = np.array([[1.0, 3.0, -2.0], [-1.0, -2.0, -3.0], [0.0, -1.0, 2.0]])
-    prediction = clipped(logits, np.zeros(3, dtype=bool))
-    np.testing.assert_allclose(prediction.probs, [[0.25, 0.75, 0], [1, 0, 0], [0, 0, 1]])
-    np.testing.assert_allclose(prediction.scores, [[1, 3, 0], [0, 0, 0], [0, 0, 2]])
-    assert len(prediction.notes) == 1
-    assert prediction.notes[0].startswith("1 of 3 test prompts have no positive logit")
-    assert clipped(np.abs(logits) + 1, np.zeros(3, dtype=bool)).notes == ()
-    unseen = clipped(logits, np.array([True, False, False]))
-    assert unseen.scores.argmax(axis=1).tolist() == [1, 1, 2]
-    np.testing.assert_allclose(unseen.probs, [[0, 1, 0], [0, 1, 0], [0, 0, 1]])
 
 
 def test_emptied_rows_are_counted_in_the_notes_of_a_run_and_count_nothing_for_the_entropy(
@@ -210,6 +179,29 @@ def test_texts_are_needed_to_fit_and_to_predict(tiny_roberta: Path) -> None:
         fast(tiny_roberta).fit(rv.Partition(blind, train.scores))
     with pytest.raises(MissingDataError, match="mlc needs texts"):
         fast(tiny_roberta, epochs=1).fit(train).predict(blind)
+
+
+def test_the_command_says_where_to_compute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_roberta: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    router = f"mlc:model={tiny_roberta},epochs=1"
+    words = [
+        "routereval",
+        "run",
+        "demo_math/all_strong/3",
+        "--router",
+        router,
+        "--device",
+        "tpu",
+        "--results",
+        "x.sqlite",
+    ]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit):
+        cli.main()
+    with rv.ResultStore(Path("x.sqlite")) as store:
+        (run,) = store.runs()
+    assert "device = 'tpu' is not here" in str(run.error)
+    assert "device" not in run.spec.params
 
 
 def test_a_folder_without_weights_is_said(tiny_roberta: Path, tmp_path: Path) -> None:

@@ -49,8 +49,8 @@ class MLC:
 
     As ``paper`` has it (``training=published, head=clipped, truncation=first``): 10 epochs of AdamW in batches of 10,
     learning rate 0.00005 after 500 steps of warm-up, weight decay 0.01, last weights; the first 512 tokens of a prompt;
-    logits below 0 become 0, and what is left, normalised, is the distribution. A prompt on which nothing is left goes
-    to the first candidate; how many did is noted. The published E_p leaves such rows' terms out (0/0), so they count 0.
+    logits below 0 become 0, and what is left, normalised, is the distribution. A prompt on which nothing is left (0/0)
+    goes to the first candidate with all of the probability; how many did is noted.
 
     As ``strict`` has it (``validated``, ``sigmoid``, ``last``): biases begin at the log odds of the train means and the
     last layer's weights at 0, which is ``best_single``; after each epoch the cross-entropy on validation prompts says
