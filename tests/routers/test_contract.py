@@ -268,6 +268,19 @@ def test_test_scores_have_no_say_in_a_prediction(name: str) -> None:
     assert np.array_equal(*choices)
 
 
+def test_test_scores_of_other_models_have_no_say_either(name: str) -> None:
+    if not getattr(policies.routers()[name], "uses_extra", False):
+        return
+    spec = SyntheticSpec("contract", prompts=80, models=50, skills=3, dimensions=6, sizes=(5,), seed=9)
+    data = Synthetic(spec).data
+    dense = data.scores.dense().copy()
+    dense[data.split.test] = 1 - dense[data.split.test]
+    scores = rv.ScoreMatrix.from_dense(dense, data.scores.prompt_ids, data.scores.model_ids)
+    both = data, dataclasses.replace(data, scores=scores)
+    choices = [rv.evaluate(built(name), one.scenario("strong_to_weak", 5)).outcome.choices for one in both]
+    assert np.array_equal(*choices)
+
+
 def test_a_fitted_router_travels_to_another_process(name: str) -> None:
     problem = scenario()
     router = fitted(name, problem)
