@@ -8,7 +8,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from routereval.kernels.training import BETA1, BETA2, EPSILON, adam_schedule, adam_step, logits, train_linear, train_mlp
+from routereval.kernels.training import (
+    BETA1,
+    BETA2,
+    EPSILON,
+    adam_schedule,
+    adam_step,
+    logits,
+    train_linear,
+    train_mlp,
+    weighted_sums,
+)
 
 Floats = NDArray[np.float64]
 N, D, M, H = 12, 5, 4, 6
@@ -217,3 +227,15 @@ def test_a_model_that_was_never_observed_keeps_its_weights(world: dict[str, NDAr
     found = world["w"].copy()
     train_linear(world["x"], unseen, ORDER, *adam_schedule(len(ORDER), 0.01), found)
     assert np.array_equal(found, world["w"])
+
+
+@settings(deadline=None)
+@given(m=st.integers(1, 40), n=st.integers(1, 70), d=st.integers(1, 70), seed=st.integers(0, 2**16))
+@example(m=1, n=1, d=1, seed=0)
+@example(m=1, n=65, d=63, seed=1)
+def test_weighted_sums_are_numpys_product(m: int, n: int, d: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    weights, rows = rng.normal(size=(m, n)).astype(np.float32), rng.normal(size=(n, d)).astype(np.float32)
+    out = np.full((m, d), np.nan, dtype=np.float32)
+    weighted_sums(weights, rows, out)
+    np.testing.assert_allclose(out, weights.astype(np.float64) @ rows, rtol=1e-4, atol=1e-4)
