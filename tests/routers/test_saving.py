@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,17 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import Ridge
+from typer.testing import CliRunner
 
 import routereval as rv
+from routereval import cli
+from routereval.catalogue import Catalogue
 from routereval.errors import DataError, RouterError, UnsafeFileError
+from routereval.routers import importing
 from routereval.routers.saving import load_router, save_router
 
 SCENARIO = "demo_math/all_strong/5"
+ODD = f"{__name__}:Odd"
 
 
 @dataclass
@@ -70,14 +76,14 @@ def test_a_scikit_learn_estimator_predicts_the_same_after_saving(estimator: Any,
 def test_whatever_may_be_learned_comes_back_as_it_was(value: Any, tmp_path: Path) -> None:
     router, _ = fitted(Odd(value))
     save_router(router, tmp_path / "saved", model_ids=("a",))
-    assert repr(load_router(tmp_path / "saved").router.state_) == repr(value)
-    assert repr(load_router(tmp_path / "saved").router.what) == repr(value)
+    assert repr(load_router(tmp_path / "saved", trust=(ODD,)).router.state_) == repr(value)
+    assert repr(load_router(tmp_path / "saved", trust=(ODD,)).router.what) == repr(value)
 
 
 def test_numbers_keep_their_last_bit(tmp_path: Path) -> None:
     router, _ = fitted(Odd([0.1 + 0.2, np.float32(1 / 3)]))
     save_router(router, tmp_path / "saved", model_ids=("a",))
-    state = load_router(tmp_path / "saved").router.state_
+    state = load_router(tmp_path / "saved", trust=(ODD,)).router.state_
     assert state[0] == 0.1 + 0.2
     assert state[1] == np.float32(1 / 3)
     assert state[1].dtype == np.float32
@@ -140,14 +146,102 @@ def test_a_folder_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         load_router(folder)
 
 
-@pytest.mark.parametrize("path", ["os:system", "subprocess:Popen", "routereval.data.queries:Queries"])
-def test_what_is_no_router_is_never_made(path: str, tmp_path: Path) -> None:
-    folder = saved(tmp_path, rv.KNN())
+def renamed(folder: Path, path: Any) -> Path:
+    """The folder, its router said to be of another class."""
     head = json.loads((folder / "router.json").read_text())
     head["state"]["class"] = path
     (folder / "router.json").write_text(json.dumps(head))
+    return folder
+
+
+@pytest.mark.parametrize("path", ["os:system", "subprocess:Popen", "routereval.data.queries:Queries"])
+def test_what_is_no_router_is_never_made(path: str, tmp_path: Path) -> None:
     with pytest.raises(UnsafeFileError, match="which is none"):
-        load_router(folder)
+        load_router(renamed(saved(tmp_path, rv.KNN()), path), trust=(path,))
+
+
+@pytest.fixture
+def payload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module that can be imported, and the file that is there once somebody did."""
+    (tmp_path / "payload_of_a_stranger.py").write_text(
+        "from dataclasses import dataclass\nfrom pathlib import Path\n\nimport routereval as rv\n\n"
+        "Path(__file__).with_name('was_run').touch()\n\n\n@dataclass\nclass X(rv.KNN):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "payload_of_a_stranger", raising=False)
+    return tmp_path / "was_run"
+
+
+STRANGER = "payload_of_a_stranger:X"
+
+
+def test_a_stranger_s_module_is_run_only_when_it_is_trusted_by_name(payload: Path, tmp_path: Path) -> None:
+    folder = renamed(saved(tmp_path, rv.KNN()), STRANGER)
+    for trust in ((), ("payload_of_a_stranger",), ("payload_of_a_stranger:Y",), "payload_of_a_stranger:X:"):
+        with pytest.raises(UnsafeFileError, match=f"--trust {STRANGER} .Python: trust=.'{STRANGER}',"):
+            load_router(folder, trust=trust)
+    assert not payload.exists()
+    assert type(load_router(folder, trust=(STRANGER,)).router).__name__ == "X"
+    assert payload.exists()
+
+
+def test_nor_is_that_of_a_router_within_a_router(payload: Path, tmp_path: Path) -> None:
+    router, _ = fitted(Odd((fitted(rv.KNN())[0],)))
+    folder = save_router(router, tmp_path / "saved", model_ids=("a",))
+    text = (folder / "router.json").read_text()
+    assert "routereval.routers.knn:KNN" in text
+    (folder / "router.json").write_text(text.replace("routereval.routers.knn:KNN", STRANGER))
+    with pytest.raises(UnsafeFileError, match=STRANGER):
+        load_router(folder, trust=(ODD,))
+    assert not payload.exists()
+
+
+def test_on_the_command_line_the_folder_one_is_in_is_not_trusted_either(
+    payload: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    folder = renamed(saved(tmp_path, rv.BestSingle()), STRANGER)
+    monkeypatch.setattr(sys, "argv", ["routereval", "route", "--router", str(folder), "hi"])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 2
+    assert f"--trust {STRANGER}" in capsys.readouterr().err
+    assert not payload.exists()
+
+
+def test_a_trusted_router_on_the_command_line_answers(tmp_path: Path) -> None:
+    router, problem = fitted(Odd(1))
+    folder = save_router(
+        router, tmp_path / "saved", model_ids=problem.pool.model_ids, about={"needs_embeddings": False}
+    )
+    asked = CliRunner().invoke(cli.app, ["route", "--router", str(folder), "--trust", ODD, "hi"])
+    assert asked.exit_code == 0
+    assert asked.stdout.startswith(problem.pool.model_ids[0])
+
+
+def test_a_router_of_an_installed_package_is_saved_under_the_name_it_is_offered_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "their_package_of_routers"
+    package.mkdir()
+    (package / "__init__.py").write_text("from their_package_of_routers.inner import Theirs as Theirs\n")
+    (package / "inner.py").write_text(
+        "from dataclasses import dataclass\n\nimport routereval as rv\n\n\n"
+        "@dataclass\nclass Theirs(rv.KNN):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    offered = Catalogue("router", {"theirs": "their_package_of_routers:Theirs"})
+    monkeypatch.setattr(importing, "routers", lambda: offered)
+    folder = saved(tmp_path, offered["theirs"]())
+    assert json.loads((folder / "router.json").read_text())["state"]["class"] == "their_package_of_routers:Theirs"
+    assert type(load_router(folder).router) is offered["theirs"]
+
+
+def test_a_class_that_cannot_be_imported_says_where_to_look(tmp_path: Path) -> None:
+    folder = renamed(saved(tmp_path, rv.KNN()), "not_there_at_all:X")
+    with pytest.raises(DataError, match=r"cannot be imported here .*install its module, or go to the folder it is in"):
+        load_router(folder, trust=("not_there_at_all:X",))
 
 
 def test_an_estimator_of_a_stranger_is_refused(tmp_path: Path) -> None:
@@ -165,7 +259,7 @@ def test_a_router_within_a_router_is_saved_with_it(tmp_path: Path) -> None:
     inner, problem = fitted(rv.KNN(k=3))
     router, _ = fitted(Odd((inner, "beside it")))
     save_router(router, tmp_path / "saved", model_ids=problem.pool.model_ids)
-    again = load_router(tmp_path / "saved").router.state_[0]
+    again = load_router(tmp_path / "saved", trust=(ODD,)).router.state_[0]
     assert dataclasses.asdict(again) == dataclasses.asdict(inner)
     queries = problem.test.queries
     assert again.predict(queries).scores.tobytes() == inner.predict(queries).scores.tobytes()

@@ -87,6 +87,14 @@ def route(
         str | None, typer.Option(help="What to embed the prompts with. [default: what the router was trained on]")
     ] = None,
     embeddings: Annotated[Path | None, typer.Option(help=".npy file, one row per prompt.")] = None,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE:CLASS",
+            help="A router of your own that the folder may name; its module is run. Repeatable. "
+            "[default: only routers of routereval and of installed packages]",
+        ),
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many models' scores are printed.")] = 3,
     as_json: JsonOption = False,
 ) -> None:
@@ -96,7 +104,7 @@ def route(
     from routereval.sources.prompts import read_prompts
     from routereval.sources.table_files import read_embeddings
 
-    saved = load_router(router)
+    saved = load_router(router, trust=trust or ())
     texts = read_prompts(prompts or (), file, sys.stdin)
     vectors = None if embeddings is None else read_embeddings(embeddings, len(texts))
     routes = choose_models(saved, texts, encoder=encoder, embeddings=vectors)

@@ -15,7 +15,7 @@ import math
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routereval.catalogue import import_object
 from routereval.errors import DataError, RouterError, UnsafeFileError
+from routereval.routers.importing import path_of, trusted_class
 
 FORMAT = 1
 HEAD = "router.json"
@@ -88,15 +88,21 @@ def save_router(
     return target
 
 
-def load_router(folder: Path | str) -> SavedRouter:
+def load_router(folder: Path | str, *, trust: Collection[str] = ()) -> SavedRouter:
     """Read a fitted router; it predicts what it predicted when it was saved.
 
-    The class of a router that is not ours is imported by the path it was saved under.
+    To import a class is to run its module, so only our own and those of the catalogue (installed packages' entry
+    points too) are imported unasked.
+
+    Parameters
+    ----------
+    trust : import paths of other routers that the folder may name: ``("mine:Nearest",)``.
 
     Raises
     ------
-    DataError : no saved router, a damaged one, or one written by a newer version.
-    UnsafeFileError : an estimator's file names something that is not scikit-learn's, NumPy's or SciPy's.
+    DataError : no saved router, a damaged one, one written by a newer version, or by a class that cannot be imported.
+    UnsafeFileError : it names a router that is not trusted, or an estimator's file names something that is not
+        scikit-learn's, NumPy's or SciPy's.
     """
     source = Path(folder)
     try:
@@ -104,7 +110,7 @@ def load_router(folder: Path | str) -> SavedRouter:
         if head["format"] > FORMAT:
             raise DataError(f"{source} was saved by a newer version; pip install --upgrade routereval")
         with (source / ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            reader = _Reader(source, {name: arrays[name] for name in arrays.files})
+            reader = _Reader(source, {name: arrays[name] for name in arrays.files}, trust)
         return SavedRouter(reader.value(head["state"]), tuple(head["model_ids"]), head["about"])
     except FileNotFoundError as error:
         raise DataError(
@@ -132,7 +138,7 @@ class _Writer:
         where = cls.__name__
         return {
             "kind": "router",
-            "class": f"{cls.__module__}:{cls.__qualname__}",
+            "class": path_of(cls),
             "parameters": {name: self.value(getattr(router, name), f"{where}.{name}") for name in sorted(names)},
             "learned": {name: self.value(value, f"{where}.{name}") for name, value in learned.items()},
         }
@@ -178,9 +184,10 @@ class _Writer:
 class _Reader:
     """What :class:`_Writer` wrote, as values again."""
 
-    def __init__(self, source: Path, arrays: Mapping[str, NDArray[Any]]):
+    def __init__(self, source: Path, arrays: Mapping[str, NDArray[Any]], trust: Collection[str]):
         self._source = source
         self._arrays = arrays
+        self._trust = trust
 
     def value(self, value: Any) -> Any:
         """One value."""
@@ -207,14 +214,7 @@ class _Reader:
                 raise ValueError(f"a value of unknown kind {other!r}")
 
     def _router(self, saved: Mapping[str, Any]) -> Any:
-        try:
-            cls = import_object(saved["class"])
-        except (ImportError, AttributeError) as error:
-            raise DataError(
-                f"{self._source} was saved by {saved['class']}, which cannot be imported here ({error})"
-            ) from error
-        if not (isinstance(cls, type) and dataclasses.is_dataclass(cls) and hasattr(cls, "predict")):
-            raise UnsafeFileError(f"{self._source} names {saved['class']} as its router, which is none")
+        cls = trusted_class(saved["class"], self._trust, self._source)
         router = cls(**{name: self.value(value) for name, value in saved["parameters"].items()})
         for name, value in saved["learned"].items():
             setattr(router, name, self.value(value))
