@@ -61,7 +61,8 @@ def hidden_states(
     DataError : the cache cannot be written, or a hidden state is not finite.
     """
     key = (revision(network.folder), str(layer), pooling, truncation, str(network.limit), device.half)
-    cache = EmbeddingCache(f"{name} layer {layer} {pooling}", ("hidden states", *key))
+    where = f"layer {layer}" if layer >= 0 else f"layer minus {-layer}"
+    cache = EmbeddingCache(f"{name} {where} {pooling}", ("hidden states", *key))
     hashes = [hash_of(text) for text in texts]
     known = cache.get(list(dict.fromkeys(hashes)))
     new = {h: text for h, text in zip(hashes, texts, strict=True) if h not in known}
