@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from typer.testing import CliRunner
 
 import routereval as rv
 from routereval.cli import app
-from routereval.errors import DataError, MissingDataError, ParameterError
+from routereval.errors import DataError, MissingDataError, ParameterError, RouterError
 from routereval.routers.saving import load_router
 from routereval.routing import fit_router, keep, route
 from routereval.sources.prompts import read_prompts
@@ -84,6 +86,59 @@ def test_shipped_embeddings_cannot_be_made_for_a_new_prompt_and_that_is_said() -
         route(saved, ["What is 2 + 2?"], encoder="hashing")
     (one,) = route(saved, ["What is 2 + 2?"], embeddings=np.ones((1, 32), dtype=np.float32))
     assert one.model in saved.model_ids
+
+
+@pytest.mark.parametrize(
+    ("encoder", "router", "hint"),
+    [
+        ("auto", "knn", r"came with the data.*--encoder NAME .*32 dimensions.* or --embeddings FILE.npy"),
+        ("tfidf_svd:dimensions=8", "knn", "fitted on the benchmark's own prompts.*--embeddings FILE.npy"),
+        ("hashing", "knn", r'^ask it: routereval route --router \S+ "a prompt"$'),
+        ("auto", "best_single", r'^ask it: routereval route --router \S+ "a prompt"$'),
+    ],
+)
+def test_fit_says_how_to_ask_in_a_way_that_works(encoder: str, router: str, hint: str, tmp_path: Path) -> None:
+    words = ("fit", "demo_math/all_strong/3", "--router", router, "--encoder", encoder, "--out", str(tmp_path / "r"))
+    assert re.search(hint, invoke(*words).stderr, re.MULTILINE)
+
+
+def test_a_router_that_asks_which_subset_a_prompt_is_of_is_not_kept() -> None:
+    with pytest.raises(RouterError, match=r"subset_only cannot route new prompts.*no subset"):
+        fit_router(rv.SubsetOnly(), rv.load_scenario("demo_math/all_strong/3"))
+
+
+@dataclass
+class FirstLetters:
+    """A router of somebody's that takes for granted that there are subsets."""
+
+    columnwise: ClassVar[bool] = False
+
+    def fit(self, train: rv.Partition, val: rv.Partition | None = None) -> FirstLetters:
+        self.m_ = len(train.model_ids)
+        return self
+
+    def predict(self, queries: rv.Queries) -> rv.Prediction:
+        return rv.Prediction(np.array([[ord(name[0])] * self.m_ for name in queries.subsets]))  # type: ignore[union-attr]
+
+
+def test_nor_is_one_that_fails_on_a_prompt_without() -> None:
+    with pytest.raises(RouterError, match=r"FirstLetters cannot route new prompts.*TypeError"):
+        fit_router(FirstLetters(), rv.load_scenario("demo_math/all_strong/3"))
+
+
+@pytest.mark.parametrize("ties", [[0.5, 0.5], [[0.1, 0.2, 0.3]], "abc", ["a", "b", "c"], {"a": 1}, [0.1, None, 0.3]])
+def test_a_damaged_tie_breaker_is_said_to_be(ties: Any) -> None:
+    saved = fit_router(rv.BestSingle(), rv.load_scenario("demo_math/all_strong/3"))
+    damaged = replace(saved, about={**saved.about, "tie_breaker": ties})
+    with pytest.raises(DataError, match=r"is damaged: its about\.tie_breaker is .*expected 3 numbers"):
+        route(damaged, ["a"])
+
+
+@pytest.mark.parametrize("names", [("a",), ("a", "b", "c", "d")])
+def test_so_are_more_or_fewer_names_than_models(names: tuple[str, ...]) -> None:
+    saved = fit_router(rv.BestSingle(), rv.load_scenario("demo_math/all_strong/3"), protocol="paper")
+    with pytest.raises(DataError, match=f"is damaged: it scores 3 models and names {len(names)}"):
+        route(replace(saved, model_ids=names, about={**saved.about, "tie_breaker": None}), ["a"])
 
 
 def test_a_fitted_encoder_cannot_embed_a_new_prompt_alone(table: Path) -> None:

@@ -18,7 +18,7 @@ from routereval.encoders import NONE, SHIPPED, EncoderSpec
 from routereval.encoders.contract import Fitted
 from routereval.encoders.embedding import embed
 from routereval.encoders.spec import require
-from routereval.errors import DataError, MissingDataError, ParameterError
+from routereval.errors import DataError, MissingDataError, ParameterError, RouterError
 from routereval.policies import is_reference, needs_embeddings, prepared
 from routereval.results.database import versions
 from routereval.routers.saving import SavedRouter, save_router
@@ -48,7 +48,8 @@ def fit_router(
     Raises
     ------
     ParameterError : a reference, which reads the answers and so has none for a new prompt.
-    RouterError, MissingDataError : as :func:`routereval.evaluate`.
+    RouterError : as :func:`routereval.evaluate`, and where it needs of a prompt what a new one does not have.
+    MissingDataError : as :func:`routereval.evaluate`.
     """
     if is_reference(router):
         raise ParameterError(f"{described(router)[0]} reads the answers: it is a reference, no router to be kept")
@@ -62,6 +63,7 @@ def fit_router(
         notes.append(f"tuned: {tuned.tuning}")
     else:
         fitted = fresh.fit(union.train, union.val)
+    _try_on_a_new_prompt(fitted, union.train.queries, described(router, tune)[0], scenario.m)
     ties = getattr(fitted, "ties", rules.ties)
     embeddings = union.train.queries.embeddings
     about = {
@@ -78,6 +80,21 @@ def fit_router(
         "versions": versions(),
     }
     return SavedRouter(fitted, scenario.pool.model_ids, about)
+
+
+def _try_on_a_new_prompt(fitted: Any, known: Queries, name: str, m: int) -> None:
+    """Predict one prompt of which there is what :func:`route` has: better refused now than when it is asked."""
+    vectors = known.embeddings[:1] if needs_embeddings(fitted) and known.embeddings is not None else None
+    query = Queries(("new",), vectors, [known.texts[0] if known.texts else "a prompt"])
+    try:
+        fitted.predict(query).check(1, m)
+    except Exception as error:  # a router may be anybody's
+        reason = str(error) if isinstance(error, MissingDataError) else f"{type(error).__name__}: {error}"
+        raise RouterError(
+            f"{name} cannot route new prompts, so there is nothing to keep it for: a new prompt has a text and what an "
+            f"encoder makes of it, but no subset and no place in the benchmark ({reason}). "
+            "routereval run measures it on the benchmark's own prompts"
+        ) from error
 
 
 def keep(fitted: SavedRouter, folder: Path) -> Path:
@@ -102,7 +119,7 @@ def route(
     Raises
     ------
     MissingDataError : the router was trained on embeddings that came with the data, and nobody says how to make more.
-    DataError : embeddings of another length than those it was trained on.
+    DataError : embeddings of another length than those it was trained on; a saved router that is damaged.
     """
     if not texts:
         return []
@@ -115,15 +132,57 @@ def route(
             f"{len(texts)} prompts: use the encoder it was trained with ({saved.about.get('encoder')})"
         )
     queries = Queries(tuple(map(str, range(len(texts)))), embeddings, list(texts))
-    scores = saved.router.predict(queries).check(len(texts), len(saved.model_ids)).scores
-    ties = saved.about.get("tie_breaker")
-    means = None if ties is None else np.asarray(ties, dtype=np.float64)
+    means = _tie_breaker(saved)
+    prediction = saved.router.predict(queries)
+    if np.ndim(prediction.scores) == 2 and prediction.scores.shape[1] != len(saved.model_ids):
+        raise DataError(
+            f"the saved router is damaged: it scores {prediction.scores.shape[1]} models and names "
+            f"{len(saved.model_ids)}; fit the router again"
+        )
+    scores = prediction.check(len(texts), len(saved.model_ids)).scores
     chosen = choose(scores, means)
     routes = []
     for row, best in zip(scores, chosen, strict=True):
         order = sorted(range(len(row)), key=lambda i: (i != best, -row[i]))
         routes.append(Route(saved.model_ids[best], {saved.model_ids[i]: float(row[i]) for i in order}))
     return routes
+
+
+def _tie_breaker(saved: SavedRouter) -> NDArray[np.float64] | None:
+    """What decides between equal scores, (m,); a file may hold anything there."""
+    ties, m = saved.about.get("tie_breaker"), len(saved.model_ids)
+    if ties is None:
+        return None
+    try:
+        means = np.asarray(ties, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError):
+        means = np.empty(0)
+    if means.shape != (m,) or not np.isfinite(means).all():
+        raise DataError(
+            f"the saved router is damaged: its about.tie_breaker is {str(ties)[:60]!r}; expected {m} numbers, "
+            "one per model; fit the router again"
+        )
+    return means
+
+
+def how_to_ask(saved: SavedRouter, folder: Path) -> str:
+    """The command that asks a kept router, with what it needs to embed a new prompt."""
+    name = str(saved.about.get("encoder", SHIPPED))
+    ask = f'routereval route --router {folder} "a prompt"'
+    if not saved.about.get("needs_embeddings", True):
+        return f"ask it: {ask}"
+    if name in (SHIPPED, NONE):
+        return (
+            "its embeddings came with the data, so say what makes those of a new prompt: "
+            f"{ask} --encoder NAME (the one that made them, of {saved.about.get('dimensions')} dimensions) or "
+            "--embeddings FILE.npy; or fit with --encoder, of which `routereval list encoders` has the names"
+        )
+    if isinstance(EncoderSpec.parse(name).build(str(saved.about.get("protocol", "strict"))), Fitted):
+        return (
+            f"{name} is fitted on the benchmark's own prompts, so bring the embeddings of a new one: "
+            f"{ask} --embeddings FILE.npy; or fit with another --encoder"
+        )
+    return f"ask it: {ask}"
 
 
 def _embedded(saved: SavedRouter, texts: Sequence[str], encoder: str | None) -> NDArray[np.float32]:

@@ -138,6 +138,23 @@ def test_a_damaged_folder_says_so(name: str, tmp_path: Path) -> None:
         load_router(folder)
 
 
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"model_ids": "abcde"}, "model_ids is no list of names"),
+        ({"model_ids": []}, "model_ids is no list of names"),
+        ({"model_ids": [1, 2, 3, 4, 5]}, "model_ids is no list of names"),
+        ({"about": None}, "about is no object"),
+    ],
+)
+def test_a_folder_whose_head_is_wrong_says_what_is(change: dict[str, Any], what: str, tmp_path: Path) -> None:
+    folder = saved(tmp_path, rv.KNN())
+    head = json.loads((folder / "router.json").read_text())
+    (folder / "router.json").write_text(json.dumps(head | change))
+    with pytest.raises(DataError, match=f"is damaged .*{what}"):
+        load_router(folder)
+
+
 def test_a_folder_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     folder = saved(tmp_path, rv.KNN())
     head = json.loads((folder / "router.json").read_text())

@@ -29,7 +29,7 @@ from routereval.cli.shared import (
 @app.command(
     epilog="""\b
 Examples:
-  routereval fit demo_math/all_strong/5 --router knn:k=20 --out my_router
+  routereval fit demo_math/all_strong/5 --router knn:k=20 --encoder wordllama --out my_router
   routereval fit my_scores.csv/all/5 --router ridge --tune --encoder wordllama --out my_router
   routereval route --router my_router "What is 2 + 2?"
 """
@@ -50,7 +50,7 @@ def fit(
 ) -> None:
     """Fit a router on a scenario's training prompts and keep it in a folder, for `routereval route`."""
     from routereval.policies import PolicySpec, on_device
-    from routereval.routing import fit_router, keep
+    from routereval.routing import fit_router, how_to_ask, keep
     from routereval.tuning import trials
 
     datasets = datasets_of(data, encoder, columns, embeddings, protocol.value)
@@ -64,7 +64,7 @@ def fit(
     )
     for note in fitted.about["notes"]:
         typer.echo(f"  {note}")
-    tell(f'ask it: routereval route --router {out} "a prompt"')
+    tell(how_to_ask(fitted, out))
 
 
 @app.command(

@@ -111,7 +111,12 @@ def load_router(folder: Path | str, *, trust: Collection[str] = ()) -> SavedRout
             raise DataError(f"{source} was saved by a newer version; pip install --upgrade routereval")
         with (source / ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             reader = _Reader(source, {name: arrays[name] for name in arrays.files}, trust)
-        return SavedRouter(reader.value(head["state"]), tuple(head["model_ids"]), head["about"])
+        ids, about = head["model_ids"], head["about"]
+        if not (isinstance(ids, list) and ids and all(isinstance(name, str) for name in ids)):
+            raise ValueError("model_ids is no list of names")
+        if not isinstance(about, dict):
+            raise ValueError("about is no object")
+        return SavedRouter(reader.value(head["state"]), tuple(ids), about)
     except FileNotFoundError as error:
         raise DataError(
             f"{source} holds no saved router ({Path(error.filename).name} is not there); make one with: "
