@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import math
+from pathlib import Path
+
+import pytest
 
 from routereval import facts
 
@@ -34,3 +38,21 @@ def test_published_curves_of_r_o_rise_with_p_and_that_of_the_oracle_with_m() -> 
         chance, half, best = (list(curves[benchmark, p].values())[-1] for p in (0.0, 0.5, 1.0))
         # r_o(p) is p times the oracle and 1 - p times chance; what was read off is good to about 0.005.
         assert abs(half - (chance + best) / 2) < 0.02
+
+
+def test_the_curves_we_carry_are_those_that_were_read_off(shared: Path) -> None:
+    with (shared / "facts" / "scaling_curves.csv").open(encoding="utf-8") as file:
+        rows = [(r["benchmark"], float(r["p"]), float(r["m"]), float(r["mu"])) for r in csv.DictReader(file)]
+    read_off: dict[tuple[str, float], list[tuple[float, float]]] = {}
+    for benchmark, p, m, mu in rows:
+        read_off.setdefault((benchmark, round(p, 1)), []).append((m, mu))
+    checked = 0
+    for curve, points in facts.published_scaling().items():
+        for m, mu in points.items():
+            # Read off the figures at sizes that lie beside the round ones: the nearest within 4 %.
+            distance, nearest = min((abs(math.log(x / m)), y) for x, y in read_off[curve])
+            if distance < 0.04:
+                # The curves are means over 100 random pools, so neighbours differ by that much noise.
+                assert mu == pytest.approx(nearest, abs=0.02), (curve, m)
+                checked += 1
+    assert checked > 1000

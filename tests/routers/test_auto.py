@@ -67,7 +67,10 @@ def test_auto_takes_what_gains_and_says_by_how_much(easy: rv.Scenario) -> None:
     assert len(router.gains_) == 2 + 2  # each by itself, a stack of the best, a stack of both
     (note,) = router.notes_
     assert note.startswith(f"auto took {router.choice_}: it gains +0.")
-    assert note.endswith(f"over best_single on {len(easy.train)} training prompts in 5 folds")
+    assert f"over best_single on {len(easy.train)} training prompts in 5 folds; others tried: " in note
+    others = note.split("others tried: ")[1].split(", ")
+    assert len(others) == len(router.gains_) - 1
+    assert all(float(one.rsplit(" ", 1)[1]) <= round(mean, 3) for one in others)
 
 
 def test_auto_is_better_than_the_best_single_model_where_the_prompt_says_something(easy: rv.Scenario) -> None:

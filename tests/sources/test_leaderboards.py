@@ -261,3 +261,56 @@ def test_router_datasets_take_the_published_embeddings_too(shared: Path) -> None
     np.testing.assert_allclose(
         usual.test.queries.require_embeddings(), named.test.queries.require_embeddings(), atol=1e-6
     )
+
+
+def test_the_nested_subsets_of_gpqa_leave_no_question_on_two_sides_of_a_strict_split(tmp_path: Path) -> None:
+    # As published: diamond is a part of main, main of extended; the published split tears them apart.
+    sizes = {"gpqa_diamond": 40, "gpqa_extended": 110, "gpqa_main": 90}
+    rng = np.random.default_rng(3)
+    models = [f"org__m{i}-details" for i in range(30)]
+    raw = {
+        "model": models,
+        "data": {
+            name: {"correctness": (rng.random((n, len(models))) < np.linspace(0.2, 0.8, len(models))).astype(float)}
+            for name, n in sizes.items()
+        },
+    }
+    write(raw, tmp_path / "leaderboard_score" / "leaderboard_new.pkl")
+    texts = {name: np.array([f"Which  particle is number {i}?" for i in range(n)]) for name, n in sizes.items()}
+    write(texts, tmp_path / "leaderboard_prompt" / "leaderboard_new_prompt.pkl")
+    data = leaderboards.load("gpqa", tmp_path)
+
+    def sides(made: rv.BenchmarkData) -> int:
+        """How many questions lie on more than one side."""
+        of_text: dict[str, set[str]] = {}
+        for part in ("train", "val", "test"):
+            for i in getattr(made.split, part):
+                of_text.setdefault(list(made.queries.texts or ())[i], set()).add(part)
+        assert len(of_text) == 110
+        return sum(len(parts) > 1 for parts in of_text.values())
+
+    assert sides(built(data, protocol="paper")) > 10
+    assert sides(built(data)) == 0
+
+
+def test_conversion_takes_little_more_memory_than_the_pickle(tmp_path: Path) -> None:
+    import tracemalloc
+
+    rng = np.random.default_rng(0)
+    models = [f"open-llm-leaderboard-old/details_org__m{i}" for i in range(400)]
+    names = ["harness_hendrycksTest_anatomy_5", "harness_hendrycksTest_virology_5", "harness_gsm8k_5"]
+    parts = {name: {"correctness": (rng.random((1500, len(models))) < 0.5).astype(float)} for name in names}
+    path = write({"model": models, "data": parts}, tmp_path / "leaderboard_score" / "leaderboard_old.pkl")
+    leaderboards.benchmarks(_small(tmp_path / "small"))
+    tracemalloc.start()
+    leaderboards.benchmarks(tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert path.stat().st_size > 14e6
+    assert peak <= 1.3 * path.stat().st_size
+
+
+def _small(folder: Path) -> Path:
+    """A folder to convert first, so that what is imported on the way is not counted."""
+    write(scores(), folder / "leaderboard_score" / "leaderboard_old.pkl")
+    return folder

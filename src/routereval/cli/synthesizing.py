@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,16 +11,25 @@ import typer
 from routereval.cli.shared import app, tell
 
 
+class Like(StrEnum):
+    """Choices of ``--like``."""
+
+    official = "official"
+
+
 @app.command(
     epilog="""\b
 Examples:
   routereval synthesize --share 0.05 --out small/
-  routereval synthesize --out full/       # 201,715,850 records, about 2 GB
+  routereval synthesize --like official --out full/       # 201,715,850 records, about 2 GB
   routereval build 'm*' --data small/ --out scenarios/
 """
 )
 def synthesize(
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    like: Annotated[
+        Like, typer.Option(help="What they are like. official: the published numbers of models, prompts and subsets.")
+    ] = Like.official,
     share: Annotated[float, typer.Option(help="Of the published numbers of models and prompts.")] = 1.0,
     dimensions: Annotated[int, typer.Option(min=1, help="Of the embeddings.")] = 768,
     seed: Annotated[int, typer.Option(min=0, help="Of everything.")] = 0,

@@ -176,7 +176,8 @@ class AutoRouter:
     ) -> None:
         if best is None or not best.mean > self.standard_errors * best.error:
             why = "nothing could be tried" if best is None else f"the best other, {_label(best, tried)}, gains"
-            self.notes_ += (f"auto took best_single: {why}{'' if best is None else _signed(best)} {on}",)
+            gained = "" if best is None else _signed(best)
+            self.notes_ += (f"auto took best_single: {why}{gained} {on}{self._others(best, tried)}",)
             return
         members = [tried[i] for i in best.members]
         self.choice_, self.router_ = _label(best, tried), members[0].fitted
@@ -186,7 +187,14 @@ class AutoRouter:
                 train, fold, [one.scores[: len(train)] for one in members], [one.fitted for one in members]
             )
             self.choice_ = f"{self.choice_} ({stack.describe()})"
-        self.notes_ += (f"auto took {self.choice_}: it gains{_signed(best)} over best_single {on}",)
+        gained = f"it gains{_signed(best)} over best_single {on}{self._others(best, tried)}"
+        self.notes_ += (f"auto took {self.choice_}: {gained}",)
+
+    def _others(self, best: _Trial | None, tried: list[_Candidate]) -> str:
+        """What the others that were tried gained, the best first."""
+        others = {name: gain for name, (gain, _) in self.gains_.items() if best is None or name != _label(best, tried)}
+        ranked = sorted(others.items(), key=lambda one: -one[1])
+        return f"; others tried: {', '.join(f'{name} {gain:+.3f}' for name, gain in ranked)}" if ranked else ""
 
 
 def _best(trials: Sequence[_Trial], standard_errors: float) -> _Trial | None:
