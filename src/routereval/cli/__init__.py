@@ -12,7 +12,7 @@ import typer
 # Importing a command's module adds it to the application; help lists them in this order.
 from routereval.cli import running, routing, stored, ranking, downloading, synthesizing  # noqa: F401  # isort: skip
 from routereval.cli import embedding, building, exporting, scaling, listing  # noqa: F401  # isort: skip
-from routereval.cli.shared import app
+from routereval.cli.shared import app, tell
 from routereval.errors import RouterEvalError
 
 __all__ = ["app", "main"]
@@ -36,7 +36,7 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except RouterEvalError as error:
-        typer.echo(f"routereval: {error}", err=True)
+        tell(f"routereval: {error}")
         sys.exit(2)
     except BrokenPipeError:
         # `routereval results | head`: the reader has seen enough.
@@ -44,5 +44,5 @@ def main() -> None:
         sys.exit(141)
     except OSError as error:
         # What the file system refuses before anything of ours is reached: a name that is too long, say.
-        typer.echo(f"routereval: {error}", err=True)
+        tell(f"routereval: {error}")
         sys.exit(2)

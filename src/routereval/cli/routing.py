@@ -99,6 +99,7 @@ def route(
     as_json: JsonOption = False,
 ) -> None:
     """Print which model should answer each prompt, and what the router thinks of the others."""
+    from routereval.report.printable import printable
     from routereval.routers.saving import load_router
     from routereval.routing import route as choose_models
     from routereval.sources.prompts import read_prompts
@@ -113,6 +114,6 @@ def route(
         typer.echo(json.dumps(rows, indent=1))
         return
     for text, one in zip(texts, routes, strict=True):
-        shown = " ".join(text.split())
-        best = ", ".join(f"{name} {score:.3f}" for name, score in list(one.scores.items())[:top])
-        typer.echo(f"{one.model}\t{best}\t{shown[:80]}")
+        shown = printable(" ".join(text[:500].split())[:80])
+        best = ", ".join(f"{printable(name)} {score:.3f}" for name, score in list(one.scores.items())[:top])
+        typer.echo(f"{printable(one.model)}\t{best}\t{shown}")

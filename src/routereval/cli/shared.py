@@ -120,4 +120,6 @@ def print_runs(runs: Sequence[StoredRun], as_json: bool) -> None:
 
 def tell(text: str) -> None:
     """A line for people, on stderr: it never gets into a pipe."""
-    typer.echo(text, err=True)
+    from routereval.report.printable import printable
+
+    typer.echo(printable(text, keep="\n"), err=True)

@@ -90,6 +90,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Recompute every stored metric from the stored choices and the data, and say what differs."""
+    from routereval.report.printable import printable
     from routereval.report.terminal import progress
     from routereval.results import ResultStore
     from routereval.verification import finder
@@ -113,7 +114,7 @@ def verify(
     else:
         for verdict in differing:
             for difference in verdict.differences:
-                typer.echo(f"{verdict.spec.router} on {verdict.spec.scenario}: {difference}")
+                typer.echo(printable(f"{verdict.spec.router} on {verdict.spec.scenario}: {difference}"))
         checked = sum(verdict.checked for verdict in verdicts)
         failed = f"; {len(runs) - checked} failed runs have nothing to verify" if checked < len(runs) else ""
         typer.echo(f"{checked - len(differing)} of {checked} runs agree, {len(differing)} differ{failed}")

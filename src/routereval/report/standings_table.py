@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from routereval.report.printable import printable
 from routereval.report.standings import BASELINE, Score, Standing, Standings
 
 
@@ -122,7 +123,8 @@ def _seconds(value: float) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    text = printable(text.replace("\n", " "))
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
 def _null(value: float) -> float | None:

@@ -20,6 +20,7 @@ from routereval import facts, protocols
 from routereval.data.scenario import STRATEGIES
 from routereval.metrics import METRICS
 from routereval.report.groups import SHOWN, Group, groups_of
+from routereval.report.printable import printable
 from routereval.results import StoredRun
 from routereval.results.run import PREDICTIONS_FILE
 
@@ -104,9 +105,11 @@ def listing_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def _in_a_row(value: Any) -> Text:
     if isinstance(value, Mapping):
-        return Text(", ".join(key if one is None else f"{key}={one}" for key, one in value.items()))
+        text = ", ".join(key if one is None else f"{key}={one}" for key, one in value.items())
+    else:
+        text = ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
     # Text, never a string: what stands in [ ] would be taken for markup.
-    return Text(", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value))
+    return Text(printable(text, keep="\n"))
 
 
 def details_table(row: Mapping[str, Any]) -> Table:
@@ -129,8 +132,8 @@ def _value(value: Any) -> RenderableType:
     if isinstance(value, float):
         return Text(f"{value:.4g}")
     if isinstance(value, list | tuple):
-        return Text("\n".join(map(str, value)) or "-")
-    return Text(str(value))
+        return Text("\n".join(printable(str(one)) for one in value) or "-")
+    return Text(printable(str(value), keep="\n"))
 
 
 def _table(groups: list[Group], layout: Layout, *, name_data: bool = False) -> Table:
@@ -170,7 +173,7 @@ def _cells(g: Group, shown: Sequence[str], layout: Layout, published: bool) -> l
     mark = Text(" *", style="bold green") if g.best else Text("")
     only = Text("" if g.whole else f" ({', '.join(g.strategies)} only)", style="yellow")
     old = Text(" (earlier code)" if g.superseded else "", style="yellow")
-    name = Text(g.label, style="bold" if g.best else "") + mark + only + old
+    name = Text(printable(g.label), style="bold" if g.best else "") + mark + only + old
     if g.errors:
         failed = Text(f"{len(g.errors)} of {g.runs} failed", style="bold red")
         return [name, failed, *[""] * (len(shown) - 1), *([""] if published else [])]

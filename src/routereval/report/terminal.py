@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,16 +18,26 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 
+from routereval.report.printable import printable
 from routereval.routers.neural.progress import Listener, Step, listening
+
+
+class _Safe(Console):
+    """A console on which no name and no prompt acts: rich itself lets ESC through."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else printable(text, keep="\n"), style, control)
 
 
 def console(*, stderr: bool = False) -> Console:
     """Standard output, or standard error, as wide as the terminal, or 160 columns where there is none."""
-    found = Console(stderr=stderr, highlight=False)
+    found: Console = _Safe(stderr=stderr, highlight=False)
     if not found.is_terminal and "COLUMNS" not in os.environ:
         # Nobody's terminal to fit into: the whole width, so that no number is cut.
-        found = Console(stderr=stderr, highlight=False, width=160)
+        found = _Safe(stderr=stderr, highlight=False, width=160)
     return found
 
 
