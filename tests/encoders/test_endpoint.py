@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
+import urllib.error
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -126,10 +128,53 @@ def test_a_server_that_stays_busy_is_given_up(server: Server, waits: list[float]
     assert waits == [1, 2]
 
 
-def test_a_server_that_is_not_there_is_an_error_that_names_it(waits: list[float], server: Server) -> None:
+def test_a_server_that_is_not_there_is_an_error_that_names_it_and_nobody_waits(
+    waits: list[float], server: Server
+) -> None:
     with pytest.raises(MissingDataError, match=r"http://127.0.0.1:9/v1 cannot be reached: .*is the server running"):
-        Endpoint("small", "http://127.0.0.1:9/v1", retries=1).encode(["abc"])
+        Endpoint("small", "http://127.0.0.1:9/v1").encode(["abc"])
     assert waits == [1]
+
+
+def test_nor_for_a_host_that_has_no_address(waits: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> None:
+        raise urllib.error.URLError(socket.gaierror(-2, "Name or service not known"))
+
+    monkeypatch.setattr(endpoint._OPENER, "open", unknown)
+    with pytest.raises(MissingDataError, match=r"cannot be reached: .*Name or service not known"):
+        Endpoint("small", "http://nowhere.invalid/v1").encode(["abc"])
+    assert waits == [1]
+
+
+def test_a_connection_that_is_lost_is_tried_as_often_as_a_busy_server(
+    waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: Any, **__: Any) -> None:
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(endpoint._OPENER, "open", lost)
+    with pytest.raises(MissingDataError, match="cannot be reached: timed out"):
+        Endpoint("small", "http://127.0.0.1:9/v1", retries=3).encode(["abc"])
+    assert waits == [1, 2, 4]
+
+
+def test_a_long_wait_is_said_and_a_short_one_is_not(
+    server: Server, waits: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    server.scripted = [(429, {}, {}), (429, {"Retry-After": "7"}, {})]
+    Endpoint("small", server.url).encode(["abc"])
+    assert waits == [1, 7]
+    assert caplog.messages == [f"{server.url} answered 429; asking again in 7 s"]
+
+
+def test_openai_without_a_key_is_refused_before_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setattr(endpoint._OPENER, "open", lambda *_, **__: pytest.fail("something was sent"))
+    with pytest.raises(MissingDataError, match=r"\$OPENAI_API_KEY is not set"):
+        Endpoint("text-embedding-3-small").encode(["abc"])
+    assert waits == []
 
 
 @pytest.mark.parametrize(

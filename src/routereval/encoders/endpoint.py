@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import os
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -19,9 +21,14 @@ from numpy.typing import NDArray
 from routereval.encoders.contract import Encoder, Keep
 from routereval.errors import DataError, MissingDataError, ParameterError
 
+OPENAI = "https://api.openai.com/v1"
 KEY_VARIABLE = "OPENAI_API_KEY"
 TIMEOUT_SECONDS = 60.0
 LONGEST_WAIT_SECONDS = 60.0
+TOLD_FROM_SECONDS = 4.0
+"""From how long a wait on it is said."""
+UNREACHED_RETRIES = 1
+"""How often a server is asked again that refuses the connection or has no such name: neither passes by waiting."""
 MOST_CHARS = 400_000
 """How much is sent in one request: OpenAI refuses more than 300,000 tokens."""
 
@@ -33,6 +40,7 @@ class _StayHere(urllib.request.HTTPRedirectHandler):
         return None
 
 
+_LOG = logging.getLogger(__name__)
 _OPENER = urllib.request.build_opener(_StayHere)
 
 
@@ -40,7 +48,8 @@ _OPENER = urllib.request.build_opener(_StayHere)
 class Endpoint(Encoder):
     """An OpenAI-compatible ``/v1/embeddings`` endpoint; the key is taken from ``$OPENAI_API_KEY``.
 
-    The texts leave this machine unless the server runs on it. A busy server is asked again, ever more slowly.
+    The texts leave this machine unless the server runs on it. A busy server is asked again, ever more slowly; one that
+    is not there, once.
 
     Parameters
     ----------
@@ -55,7 +64,7 @@ class Endpoint(Encoder):
     incidental: ClassVar[frozenset[str]] = frozenset({"batch_size", "retries"})
 
     model: str = ""
-    url: str = "https://api.openai.com/v1"
+    url: str = OPENAI
     dimensions: int = 0
     max_chars: int = 24_000
     keep: Keep = "last"
@@ -88,9 +97,14 @@ class Endpoint(Encoder):
 
         Raises
         ------
-        MissingDataError : the server cannot be reached, refuses, or stays busy.
+        MissingDataError : the server cannot be reached, refuses, or stays busy; no key for OpenAI's own.
         DataError : it answers with something else than n embeddings.
         """
+        if urlsplit(self.url).hostname == urlsplit(OPENAI).hostname and not os.environ.get(KEY_VARIABLE):
+            raise MissingDataError(
+                f"{self.url} wants a key, and ${KEY_VARIABLE} is not set: export {KEY_VARIABLE}=..., or name a server "
+                "of your own: openai:model=NAME,url=http://localhost:8000/v1"
+            )
         if len(texts) > 1 and sum(map(len, texts)) > MOST_CHARS:
             half = len(texts) // 2
             return np.concatenate([self.encode(texts[:half]), self.encode(texts[half:])])
@@ -113,12 +127,17 @@ class Endpoint(Encoder):
                     said = _message(error.read(2000))
                 if last or not (error.code in (408, 409, 429) or error.code >= 500):
                     raise MissingDataError(self._refusal(error.code, said)) from error
-                wait = _asked_to_wait(error.headers.get("Retry-After"), wait)
+                wait, reason = _asked_to_wait(error.headers.get("Retry-After"), wait), f"answered {error.code}"
             except (OSError, http.client.HTTPException) as error:
-                if last:
-                    reason = getattr(error, "reason", error)
-                    raise MissingDataError(f"{self.url} cannot be reached: {reason}; is the server running?") from error
-            _sleep(min(wait, LONGEST_WAIT_SECONDS))
+                cause = getattr(error, "reason", error)
+                absent = isinstance(cause, ConnectionRefusedError | socket.gaierror)
+                if last or (absent and attempt >= UNREACHED_RETRIES):
+                    raise MissingDataError(f"{self.url} cannot be reached: {cause}; is the server running?") from error
+                reason = f"cannot be reached ({cause})"
+            pause = min(wait, LONGEST_WAIT_SECONDS)
+            if pause >= TOLD_FROM_SECONDS:
+                _LOG.warning("%s %s; asking again in %.0f s", self.url, reason, pause)
+            _sleep(pause)
             wait *= 2
         raise AssertionError("unreachable")
 
