@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from routereval.cli import app
 from routereval.data.outcome import Outcome
 from routereval.errors import ParameterError
 from routereval.report.critical_difference import groups_alike, save_diagram
-from routereval.report.standings import nemenyi, standings_of
-from routereval.report.standings_table import gain_rows, markdown, overall_rows, sentences
+from routereval.report.standings import Score, nemenyi, standings_of
+from routereval.report.standings_table import gain_rows, legend, markdown, overall_rows, sentences
 from routereval.results import StoredRun
 
 
@@ -88,6 +89,32 @@ def test_a_router_that_lacks_a_cell_or_failed_in_one_is_set_apart_and_said() -> 
     assert {one.label: (one.cells, one.failed) for one in found.partial} == {"ridge": (1, 0), "mlp": (1, 1)}
     assert found.errors == ("mlp on one/all/5: it broke",)
     assert [row["cells"] for row in overall_rows(found)] == ["2 of 2", "2 of 2", "1 of 2", "1 of 2"]
+
+
+def test_where_there_is_no_interval_there_are_no_brackets() -> None:
+    found = standings_of([run("knn", GOOD)])
+    without = Score(0.25, (math.nan, math.nan))
+    one = replace(found.complete[0], gap_closed=without, mean_gain=without, gain={"one": without})
+    none = replace(found, complete=(one,))
+    (overall,), (gain,) = overall_rows(none), gain_rows(none)
+    assert (overall["gap closed"], overall["gain"], gain["one"]) == ("0.250", "+0.250", "+0.250")
+    assert legend(none) == ["gain: mu less that of the model best on train"]
+
+
+def test_marks_are_explained_where_they_occur() -> None:
+    always, never = [1.0] * 50, [0.0] * 50
+    plus, minus, lacks = "+ behind it: all of it is above 0", "- behind it: all of it is below 0", "rank -: the router"
+    for runs, expected in (
+        ([run("knn", always), run("kmeans", always)], {plus}),
+        ([run("knn", never), run("kmeans", never)], {minus}),
+        (
+            [run(name, always, m=m) for name in ("knn", "mlp") for m in (3, 5)] + [run("ridge", never)],
+            {plus, minus, lacks},
+        ),
+    ):
+        (line,) = legend(standings_of(runs))
+        assert {part for part in (plus, minus, lacks) if part in line} == expected
+    assert legend(standings_of([])) == []
 
 
 def test_references_take_no_part() -> None:
@@ -177,4 +204,7 @@ def test_rank_on_the_command_line(tmp_path: Path) -> None:
     assert {row["router"] for row in rows} == {"knn", "best_single", "kmeans"}
     best = next(row for row in rows if row["router"] == "best_single")
     assert best["mean_gain"] == {"value": 0.0, "low": 0.0, "high": 0.0}
-    assert invoke("rank", str(file), "--markdown").stdout.startswith("| router | rank | mu |")
+    assert "gain: mu less that of the model best on train" in printed.stdout
+    written = invoke("rank", str(file), "--markdown").stdout
+    assert written.startswith("| router | rank | mu |")
+    assert "\n\ngain: mu less that of the model best on train; [ ]: 95 % bootstrap interval" in written

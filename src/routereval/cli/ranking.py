@@ -28,7 +28,7 @@ def rank(
     """Compare all stored routers: mean ranks, gain over the best single model, seconds; nothing is run."""
     from routereval.report.critical_difference import save_diagram
     from routereval.report.standings import standings_of
-    from routereval.report.standings_table import gain_rows, json_object, overall_rows, sentences
+    from routereval.report.standings_table import gain_rows, json_object, legend, overall_rows, sentences
     from routereval.report.standings_table import markdown as as_markdown
     from routereval.report.tables import listing_table
     from routereval.report.terminal import console
@@ -48,11 +48,17 @@ def rank(
         return
     tables = [overall_rows(standings), gain_rows(standings)]
     if markdown:
-        typer.echo("\n\n".join([*map(as_markdown, tables), "\n".join(f"- {line}" for line in sentences(standings))]))
+        typer.echo(
+            "\n\n".join(
+                [*map(as_markdown, tables), *legend(standings), "\n".join(f"- {line}" for line in sentences(standings))]
+            )
+        )
         return
     terminal = console()
     for rows in tables:
         terminal.print(listing_table(rows))
+    for line in legend(standings):
+        terminal.print(line, markup=False, style="dim")
     for line in sentences(standings):
         terminal.print(line, markup=False)
     for line in standings.errors[:20]:

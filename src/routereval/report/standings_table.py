@@ -38,6 +38,22 @@ def gain_rows(standings: Standings) -> list[dict[str, str]]:
     ]
 
 
+def legend(standings: Standings) -> list[str]:
+    """What the marks in the tables mean, as far as they occur."""
+    everyone = (*standings.complete, *standings.partial)
+    gains = [score for one in everyone for score in (one.mean_gain, *one.gain.values())]
+    said = ["gain: mu less that of the model best on train"]
+    if any(not math.isnan(score.interval[0]) for score in gains):
+        said.append("[ ]: 95 % bootstrap interval")
+    if any(score.above_zero for score in gains):
+        said.append("+ behind it: all of it is above 0, so the router beats the best single model")
+    if any(score.below_zero for score in gains):
+        said.append("- behind it: all of it is below 0, so the router falls below that model")
+    if any(math.isnan(one.rank) for one in everyone):
+        said.append("rank -: the router lacks some of the cells, so it takes no part in the ranks")
+    return ["; ".join(said)] if everyone else []
+
+
 def json_object(standings: Standings) -> dict[str, Any]:
     """All of it, for scripts."""
     return {
@@ -110,12 +126,18 @@ def _json_row(one: Standing) -> dict[str, Any]:
 def _shown(score: Score) -> str:
     if math.isnan(score.value):
         return "-"
-    return f"{score.value:.3f} [{score.interval[0]:.3f}, {score.interval[1]:.3f}]"
+    return f"{score.value:.3f}{_bracket(score, '')}"
 
 
 def _signed(score: Score) -> str:
     mark = " +" if score.above_zero else " -" if score.below_zero else ""
-    return f"{score.value:+.3f} [{score.interval[0]:+.3f}, {score.interval[1]:+.3f}]{mark}"
+    return "-" if math.isnan(score.value) else f"{score.value:+.3f}{_bracket(score, '+')}{mark}"
+
+
+def _bracket(score: Score, sign: str) -> str:
+    """The interval, where there is one: a gap that is 0 in a resample has none."""
+    low, high = score.interval
+    return "" if math.isnan(low) or math.isnan(high) else f" [{low:{sign}.3f}, {high:{sign}.3f}]"
 
 
 def _seconds(value: float) -> str:
