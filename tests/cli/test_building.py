@@ -71,3 +71,38 @@ def test_one_benchmark_of_which_nothing_can_be_made_does_not_stop_the_others(
     code, out, _ = run("build weak.csv --pool-size 3 --fallback --out asked", monkeypatch, capsys)
     assert code == 0
     assert "pool all_weak/3: limits 0.1 and 0.9 dropped, as the fallback asks" in out
+
+
+def test_metadata_that_no_condition_asks_about_are_a_mistake(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run("build ten.csv --metadata models.csv --out small", monkeypatch, capsys)
+    assert code == 2
+    assert "add --where CONDITION" in err
+    assert not (table / "small").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "strategies"),
+    [
+        ("", {"chosen"}),
+        (" --pool-size 4", {"chosen", "all_strong", "all_weak", "strong_to_weak"}),
+        (" --strategy all_weak", {"chosen", "all_weak"}),
+        (" --restrict", {"chosen", "all_strong", "all_weak", "strong_to_weak"}),
+    ],
+)
+def test_named_models_are_the_only_pool_unless_others_are_asked_for_as_the_help_says(
+    asked: str, strategies: set[str], table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = f"build ten.csv --models m[2-7] --out named --json --fallback{asked}"
+    code, out, _ = run(words, monkeypatch, capsys)
+    assert code == 0
+    assert {name.split("/")[1] for name in json.loads(out)[0]["scenarios"]} == strategies
+
+
+def test_results_are_one_table_at_a_time(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run("results none.sqlite --tuning --controls", monkeypatch, capsys)
+    assert code == 2
+    assert "ask for one of them" in err

@@ -57,7 +57,12 @@ def build(
     ] = None,
     draws: Annotated[int, typer.Option(min=1, help="Random pools of each size.")] = 1,
     models: Annotated[
-        list[str] | None, typer.Option("--models", help="Also a pool 'chosen' of these models; names and wildcards.")
+        list[str] | None,
+        typer.Option(
+            "--models",
+            help="Pool 'chosen' of these models; names and wildcards. Only it, unless --strategy, --pool-size or "
+            "--restrict asks for others.",
+        ),
     ] = None,
     where: Annotated[
         list[str] | None,
@@ -65,7 +70,8 @@ def build(
             "--where",
             metavar="CONDITION",
             help="Pool 'chosen' of the models that meet this: 'params_b<=13', 'family=llama', 'license~apache*'; "
-            "=, !=, <, <=, >, >=, ~ (wildcard). Repeatable; all must hold, --models too.",
+            "=, !=, <, <=, >, >=, ~ (wildcard). Repeatable; all must hold, --models too. Only this pool, unless "
+            "--strategy, --pool-size or --restrict asks for others.",
         ),
     ] = None,
     metadata: Annotated[
@@ -89,10 +95,14 @@ def build(
     from routereval.data import store
     from routereval.data.building import PoolPlan, built
     from routereval.data.scenario import STRATEGIES
-    from routereval.errors import DataError
+    from routereval.errors import DataError, ParameterError
     from routereval.report.terminal import progress
     from routereval.sources.model_metadata import load_metadata
 
+    if metadata is not None and not where:
+        raise ParameterError(
+            f"--metadata {metadata} is what --where asks about, and there is none; add --where CONDITION"
+        )
     datasets = datasets_of(data, encoder, columns, embeddings, protocol.value)
     only_chosen = (models or where) and pool_size is None and not restrict
     plan = PoolPlan(

@@ -38,8 +38,11 @@ def results(
     as_json: JsonOption = False,
 ) -> None:
     """Print stored results again; nothing is run."""
+    from routereval.errors import ParameterError
     from routereval.results import ResultStore
 
+    if tuning and controls:
+        raise ParameterError("--tuning and --controls are two tables; ask for one of them")
     with ResultStore(file, create=False) as store:
         runs = store.runs()
     if tuning:
