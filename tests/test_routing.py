@@ -18,6 +18,7 @@ from routereval.errors import DataError, MissingDataError, ParameterError, Route
 from routereval.routers.saving import load_router
 from routereval.routing import fit_router, keep, route
 from routereval.sources.prompts import read_prompts
+from routereval.sources.table_files import read_embeddings
 
 SUMS, POEMS = "add the numbers {} and {}", "write a poem about rain number {} and {}"
 
@@ -190,6 +191,27 @@ def test_a_line_that_is_no_prompt_is_named(content: str, message: str, tmp_path:
     path.write_text(content)
     with pytest.raises(DataError, match=message):
         read_prompts([], path, None)  # type: ignore[arg-type]
+
+
+def test_no_prompt_at_all_is_said(tmp_path: Path) -> None:
+    import io
+
+    with pytest.raises(DataError, match="no prompt came: standard input"):
+        read_prompts([], None, io.StringIO("\n \n"))
+    for name in ("p.txt", "p.jsonl"):
+        (tmp_path / name).write_text("\n")
+        with pytest.raises(DataError, match=f"no prompt came: .*{name}"):
+            read_prompts([], tmp_path / name, None)  # type: ignore[arg-type]
+
+
+def test_embeddings_that_are_not_there_are_missed_by_name(tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError, match=r"there is no file of embeddings .*missing\.npy"):
+        read_embeddings(tmp_path / "missing.npy", 1)
+
+
+def test_fit_takes_one_scenario(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="fit takes one scenario"):
+        invoke("fit", "demo_math/*/5", "--out", str(tmp_path / "router"))
 
 
 def test_two_sources_of_prompts_or_none_are_refused(tmp_path: Path) -> None:

@@ -49,10 +49,13 @@ def fit(
     device: DeviceOption = "",
 ) -> None:
     """Fit a router on a scenario's training prompts and keep it in a folder, for `routereval route`."""
+    from routereval.errors import ParameterError
     from routereval.policies import PolicySpec, on_device
     from routereval.routing import fit_router, how_to_ask, keep
     from routereval.tuning import trials
 
+    if "*" in scenario or "?" in scenario:
+        raise ParameterError(f"fit takes one scenario, and {scenario!r} may be many; name it: demo_math/all_strong/5")
     datasets = datasets_of(data, encoder, columns, embeddings, protocol.value)
     policy = on_device(PolicySpec.parse(router).build(), device)
     problem = datasets.scenario(scenario)

@@ -19,7 +19,7 @@ def read_prompts(given: Sequence[str], file: Path | None, standard_input: TextIO
     Raises
     ------
     ParameterError : prompts and a file, or nothing at all.
-    MissingDataError, DataError : no such file; one that cannot be read.
+    MissingDataError, DataError : no such file; one that cannot be read, or has no prompt in it.
     """
     if given and file is not None:
         raise ParameterError(f"{len(given)} prompts and a file {file} are given; give one of them")
@@ -28,14 +28,21 @@ def read_prompts(given: Sequence[str], file: Path | None, standard_input: TextIO
     if file is None:
         if standard_input.isatty():
             raise ParameterError('no prompt is given; write routereval route --router DIR "a prompt", or --file FILE')
-        return _lines(standard_input.read())
+        return _some(_lines(standard_input.read()), "standard input")
     if not file.is_file():
         raise MissingDataError(f"there is no file of prompts {file}")
     try:
         content = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file} cannot be read as text: {error}") from error
-    return _json_lines(content, file) if file.suffix.lower() in (".jsonl", ".ndjson") else _lines(content)
+    json_lines = file.suffix.lower() in (".jsonl", ".ndjson")
+    return _some(_json_lines(content, file) if json_lines else _lines(content), str(file))
+
+
+def _some(prompts: list[str], where: str) -> list[str]:
+    if not prompts:
+        raise DataError(f"no prompt came: {where} has no line that is not empty; expected one prompt per line")
+    return prompts
 
 
 def _lines(content: str) -> list[str]:

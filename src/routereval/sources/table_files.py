@@ -93,8 +93,11 @@ def read_embeddings(path: Path, n: int) -> NDArray[np.float32]:
 
     Raises
     ------
+    MissingDataError : no such file.
     DataError : no such array.
     """
+    if not path.is_file():
+        raise MissingDataError(f"there is no file of embeddings {path}; expected a .npy file with a row per prompt")
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
