@@ -116,6 +116,11 @@ def needs_embeddings(policy: Any) -> bool:
     return not is_reference(policy) and bool(getattr(policy, "needs_embeddings", True))
 
 
+def needs_subsets(policy: Any) -> bool:
+    """Whether it cannot do without knowing which subset a prompt belongs to; one that cannot says so."""
+    return bool(getattr(policy, "needs_subsets", False))
+
+
 def on_device(policy: Any, device: str) -> Any:
     """A copy of the policy that computes there, where it has a parameter ``device`` that does not say."""
     if device and dataclasses.is_dataclass(policy) and getattr(policy, "device", None) == "":

@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 
 from routereval import cli
+from routereval.cli.shared import benchmarks_named
+from routereval.datasets import Datasets
+from routereval.routers.catalogue import CONTROLS
 
 
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Ten models on sixty prompts: model i is right on a share of (i + 1) / 12."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ROUTEREVAL_DATA", raising=False)
     right = np.random.default_rng(0).random((60, 10)) < (np.arange(10) + 1) / 12
     rows = ["prompt_id," + ",".join(f"m{i}" for i in range(10))]
     rows += [f"q{q}," + ",".join(str(int(cell)) for cell in row) for q, row in enumerate(right)]
@@ -106,3 +110,32 @@ def test_results_are_one_table_at_a_time(
     code, _, err = run("results none.sqlite --tuning --controls", monkeypatch, capsys)
     assert code == 2
     assert "ask for one of them" in err
+
+
+def test_a_glob_means_the_demo_only_where_it_fits_nothing_else(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("build ten.csv --pool-size 3 --out built", monkeypatch, capsys)[0] == 0
+    with_data = Datasets(table / "built")
+    assert benchmarks_named(["*"], with_data) == ["ten"]
+    assert benchmarks_named(["demo_m*", "t*"], with_data) == ["demo_math", "ten"]
+    assert benchmarks_named(["demo_math"], with_data) == ["demo_math"]
+    assert "demo_math" in benchmarks_named(["*"], Datasets())
+
+
+def test_a_group_s_router_that_needs_subsets_is_left_out_where_there_are_none_and_a_named_one_fails(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (table / "text.csv").write_text(
+        "prompt_id,text,a,b,c\n" + "\n".join(f"q{i},what is {i}?,{i % 2},{i % 3 % 2},1" for i in range(60))
+    )
+    words = "run text.csv demo_math/all_strong/3 --encoder hashing --router controls --json"
+    code, out, err = run(words, monkeypatch, capsys)
+    ran = {(row["scenario"], row["router"]) for row in json.loads(out)}
+    assert code == 0
+    assert "text: the data do not say which subset a prompt belongs to, so subset_only is left out" in err
+    assert ("demo_math/all_strong/3", "subset_only") in ran
+    assert {router for scenario, router in ran if scenario.startswith("text/")} == set(CONTROLS) - {"subset_only"}
+    code, out, _ = run("run text.csv --encoder hashing --router subset_only --json", monkeypatch, capsys)
+    assert code == 1
+    assert "--map subset=COLUMN" in json.loads(out)[0]["error"]

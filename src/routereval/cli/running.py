@@ -76,12 +76,15 @@ def run(
     """Train and test routers on scenarios; store every run and print the table."""
     from routereval.datasets import is_table
     from routereval.encoders import NONE
-    from routereval.policies import EVERYTHING, PolicySpec, expanded, needs_embeddings, on_device
+    from routereval.policies import EVERYTHING, PolicySpec, expanded, needs_embeddings, needs_subsets, on_device
     from routereval.results import ResultStore
     from routereval.runner.plan import plan
     from routereval.tuning import trials
 
-    policies = [on_device(PolicySpec.parse(text).build(), device) for text in expanded(router or EVERYTHING)]
+    texts = expanded(router or EVERYTHING)
+    policies = [on_device(PolicySpec.parse(text).build(), device) for text in texts]
+    # A group's member may be left out; who is named is told why it cannot run.
+    by_group = {text: policy for text, policy in zip(texts, policies, strict=True) if text not in (router or ())}
     datasets = datasets_of(data, encoder, columns, embeddings, protocol.value)
     selections = datasets.select(targets or ["demo"], skip_missing=skip_missing)
     blind = []
@@ -102,9 +105,18 @@ def run(
         if is_table(selection.data.source):
             for note in selection.data.missing:
                 tell(f"{selection.data.benchmark}: {note}")
-    tasks = plan(
-        selections, policies, protocol=protocol.value, encoder=encoder, seeds=seed or [0], tune=trials(tune, budget)
-    )
+    tasks: list[Task] = []
+    for one in selections:
+        left_out = [text for text, policy in by_group.items() if needs_subsets(policy) and one.data.subsets is None]
+        if left_out:
+            tell(
+                f"{one.data.benchmark}: the data do not say which subset a prompt belongs to, so {', '.join(left_out)} "
+                "is left out; for a table name the column: --map subset=COLUMN"
+            )
+        able = [policy for policy in policies if not any(policy is by_group[text] for text in left_out)]
+        tasks += plan(
+            [one], able, protocol=protocol.value, encoder=encoder, seeds=seed or [0], tune=trials(tune, budget)
+        )
     keys = {spec.key for task in tasks for spec in task.specs}
     with ResultStore(results) as store:
         stored = len(keys & store.done())

@@ -92,11 +92,15 @@ def _progress(what: str, total: int) -> AbstractContextManager[Advance]:
 
 
 def benchmarks_named(wanted: Sequence[str], datasets: Datasets) -> list[str]:
-    """The benchmarks that names and globs stand for, each once; a name that is none is left for the data to refuse."""
+    """The benchmarks that names and globs stand for, each once; a name that is none is left for the data to refuse.
+
+    Where there is a data folder, a glob stands for the demo benchmarks only if it fits nothing else: ``demo*``.
+    """
     names: dict[str, None] = {}
     for name in wanted:
-        globbed = any(c in name for c in "*?[")
-        names |= dict.fromkeys((fnmatch.filter(datasets.origins, name) if globbed else None) or [name])
+        found = fnmatch.filter(datasets.origins, name) if any(c in name for c in "*?[") else []
+        real = [one for one in found if datasets.origins[one] != "demo"] if datasets.root is not None else []
+        names |= dict.fromkeys(real or found or [name])
     return list(names)
 
 

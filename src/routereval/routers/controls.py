@@ -171,6 +171,7 @@ class SubsetOnly(ColumnwiseRouter):
     """
 
     needs_embeddings: ClassVar[bool] = False
+    needs_subsets: ClassVar[bool] = True
     search_space: ClassVar[Mapping[str, Sequence[Any]]] = {"shrinkage": (20.0, 2.0, 5.0, 50.0, 100.0, 200.0)}
     shrinkage: float = 20.0
 
