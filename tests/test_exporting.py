@@ -122,3 +122,23 @@ def test_what_cannot_be_exported_is_an_error_and_leaves_nothing(tmp_path: Path) 
     with pytest.raises(DataError, match="cannot write"):
         export(data, "official", tmp_path / "file" / "below")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["demo_math", "file"]
+
+
+def test_a_card_says_where_the_data_are_from_and_how_pools_were_picked(tmp_path: Path) -> None:
+    data = replace(
+        rv.load_benchmark("demo_chat"),
+        source="/home/somebody/mine.csv",
+        synthetic=False,
+        encoder="hashing",
+        missing=("two models lack costs",),
+        store_dir=None,
+    )
+    card = (export(data, "hf", tmp_path / "strict") / "README.md").read_text()
+    for said in ("Source: mine.csv.", "Embeddings: hashing.", "Pools: picked without", "licences of their own"):
+        assert said in card
+    assert "Note: two models lack costs." in card
+    assert "somebody" not in card
+    saw = replace(data, pools_saw_test=True, encoder="shipped", store_dir=None)
+    card = (export(saw, "hf", tmp_path / "paper") / "README.md").read_text()
+    assert "Pools: test prompts had a say in picking them" in card
+    assert "Embeddings: those that came with the data." in card

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -191,12 +191,31 @@ def _card(data: BenchmarkData, names: Mapping[str, str]) -> str:
         *(f"- `plane_{name}`: {plane} of each model on the prompt, in the same order" for name, plane in _names(data)),
         *(["- `embedding`"] if data.queries.embeddings is not None else []),
     ]
+    about = [
+        # The name alone: a card is passed on, and where the file lay is nobody's business.
+        f"Source: {PurePath(data.source).name}." + (" The data are synthetic, made up." if data.synthetic else ""),
+        "Embeddings: none."
+        if data.queries.embeddings is None
+        else "Embeddings: those that came with the data."
+        if data.encoder == "shipped"
+        else f"Embeddings: {data.encoder}.",
+        "Pools: test prompts had a say in picking them, as in the paper's protocol; mu is not that of new prompts."
+        if data.pools_saw_test
+        else "Pools: picked without looking at a test prompt.",
+        "Licences: scores, prompts and embeddings are others' work and have licences of their own; look at their "
+        "sources before you pass them on. This card grants none.",
+        *(f"Note: {note}." for note in data.missing),
+    ]
     citation = f"\nCite: {known.citation}\n" if known else ""
     return (
         f"---\nconfigs:\n- config_name: default\n  data_files:\n{files}tags:\n- llm-routing\n---\n\n"
         f"# {known.title if known else data.benchmark}: scores of {data.scores.shape[1]} language models\n\n"
         f"{len(data.queries)} prompts ({sizes}), {len(data.pools)} candidate pools in `pools.json`. "
-        "Which model should answer each prompt?\n\n" + "\n".join(columns) + f"\n{citation}"
+        "Which model should answer each prompt?\n\n"
+        + "\n".join(columns)
+        + "\n\n"
+        + "\n\n".join(about)
+        + f"\n{citation}"
     )
 
 
