@@ -30,9 +30,10 @@ class Router(Protocol):
     estimators and other routers: then a fitted router can be saved (``routers.saving``).
 
     A router may also have, as class variables, ``search_space`` (values to try by parameter, best guesses first; what
-    ``--tune`` searches), ``needs_embeddings = False``, ``needs_subsets = True`` and ``incidental`` (parameters that cannot change the outcome,
-    such as a device: they are no part of what identifies a run) and ``uses_extra = True``, with which ``train.extra``
-    has the scores of the benchmark's other models on the training prompts; and after ``fit`` an attribute ``notes_``,
+    ``--tune`` searches), ``needs_embeddings = False``, ``needs_subsets = True`` and ``incidental`` (parameters that
+    cannot change the outcome, such as a device: they are no part of what identifies a run) and ``uses_extra = True``,
+    with which ``train.extra`` has the scores of the benchmark's other models on the training prompts; and after
+    ``fit`` an attribute ``notes_``,
     sentences that a reader of its numbers should know, which a run keeps.
     """
 
