@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -302,3 +303,13 @@ def test_the_version_is_that_of_the_package(routereval) -> None:
 
     assert routereval("--version").out.strip() == f"routereval {rv.__version__}"
     assert rv.__version__ == version("routereval")
+
+
+def test_nothing_in_the_folder_one_is_in_passes_for_a_package(routereval, tmp_path: Path) -> None:
+    (tmp_path / "skops.py").write_text("raise SystemExit('skops.py was run')")
+    (tmp_path / "only_here.py").write_text("")
+    assert routereval("list", "metrics").code == 0
+    found, own = importlib.util.find_spec("skops"), importlib.util.find_spec("only_here")
+    assert found is not None
+    assert str(tmp_path) not in str(found.origin)
+    assert own is not None

@@ -16,7 +16,7 @@ import routereval as rv
 from routereval.cli import app
 from routereval.errors import DataError, MissingDataError, ParameterError, RouterError
 from routereval.routers.saving import load_router
-from routereval.routing import fit_router, keep, route
+from routereval.routing import fit_router, how_to_ask, keep, route
 from routereval.sources.prompts import read_prompts
 from routereval.sources.table_files import read_embeddings
 
@@ -103,9 +103,38 @@ def test_fit_says_how_to_ask_in_a_way_that_works(encoder: str, router: str, hint
     assert re.search(hint, invoke(*words).stderr, re.MULTILINE)
 
 
+def test_for_a_router_of_one_s_own_fit_says_to_trust_it(tmp_path: Path) -> None:
+    saved = fit_router(Shortest(rv.KNN()), rv.load_scenario("demo_math/all_strong/3"))
+    own = f"{__name__}:Shortest"
+    assert f'--router {tmp_path / "own"} --trust {own} "a prompt"' in how_to_ask(saved, tmp_path / "own")
+    keep(saved, tmp_path / "own")
+    assert load_router(tmp_path / "own", trust=(own,)).router == saved.router
+    within = replace(saved, router=replace(rv.KNN(), k=Shortest()))
+    assert f" --trust {own} " in how_to_ask(within, tmp_path / "own")
+    assert "--trust" not in how_to_ask(replace(saved, router=rv.KNN()), tmp_path / "own")
+
+
 def test_a_router_that_asks_which_subset_a_prompt_is_of_is_not_kept() -> None:
-    with pytest.raises(RouterError, match=r"subset_only cannot route new prompts.*no subset"):
+    with pytest.raises(
+        RouterError, match=r"subset_only cannot route.*no subset.*the data do not say\)\. routereval run"
+    ):
         fit_router(rv.SubsetOnly(), rv.load_scenario("demo_math/all_strong/3"))
+
+
+@dataclass
+class Shortest:
+    """A router of somebody's, with another in it."""
+
+    columnwise: ClassVar[bool] = False
+    needs_embeddings: ClassVar[bool] = False
+    inner: Any = None
+
+    def fit(self, train: rv.Partition, val: rv.Partition | None = None) -> Shortest:
+        self.m_ = len(train.model_ids)
+        return self
+
+    def predict(self, queries: rv.Queries) -> rv.Prediction:
+        return rv.Prediction(np.zeros((len(queries), self.m_)))
 
 
 @dataclass

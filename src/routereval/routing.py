@@ -21,6 +21,7 @@ from routereval.encoders.spec import require
 from routereval.errors import DataError, MissingDataError, ParameterError, RouterError
 from routereval.policies import is_reference, needs_embeddings, prepared
 from routereval.results.database import versions
+from routereval.routers.importing import strangers
 from routereval.routers.saving import SavedRouter, save_router
 from routereval.tuning import described, tunable, tune_union
 from routereval.union import unite
@@ -89,7 +90,8 @@ def _try_on_a_new_prompt(fitted: Any, known: Queries, name: str, m: int) -> None
     try:
         fitted.predict(query).check(1, m)
     except Exception as error:  # a router may be anybody's
-        reason = str(error) if isinstance(error, MissingDataError) else f"{type(error).__name__}: {error}"
+        # What stands behind the ";" is for data that lack something: a new prompt always does.
+        reason = str(error).split(";")[0] if isinstance(error, MissingDataError) else f"{type(error).__name__}: {error}"
         raise RouterError(
             f"{name} cannot route new prompts, so there is nothing to keep it for: a new prompt has a text and what an "
             f"encoder makes of it, but no subset and no place in the benchmark ({reason}). "
@@ -166,9 +168,10 @@ def _tie_breaker(saved: SavedRouter) -> NDArray[np.float64] | None:
 
 
 def how_to_ask(saved: SavedRouter, folder: Path) -> str:
-    """The command that asks a kept router, with what it needs to embed a new prompt."""
+    """The command that asks a kept router, with what it needs to be read and to embed a new prompt."""
     name = str(saved.about.get("encoder", SHIPPED))
-    ask = f'routereval route --router {folder} "a prompt"'
+    trust = "".join(f" --trust {path}" for path in strangers(saved.router))
+    ask = f'routereval route --router {folder}{trust} "a prompt"'
     if not saved.about.get("needs_embeddings", True):
         return f"ask it: {ask}"
     if name in (SHIPPED, NONE):

@@ -31,8 +31,8 @@ def _root(
 
 def main() -> None:
     """The ``routereval`` command: mistakes as one line on stderr and exit status 2, Ctrl-C as 130."""
-    # Routers named by import path may lie in the folder one works in.
-    sys.path.insert(0, str(Path.cwd()))
+    # Routers named by import path may lie in the folder one works in; last, so that nothing there passes for a package.
+    sys.path.append(str(Path.cwd()))
     try:
         app(standalone_mode=True)
     except RouterEvalError as error:

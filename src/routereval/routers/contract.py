@@ -33,8 +33,7 @@ class Router(Protocol):
     ``--tune`` searches), ``needs_embeddings = False``, ``needs_subsets = True`` and ``incidental`` (parameters that
     cannot change the outcome, such as a device: they are no part of what identifies a run) and ``uses_extra = True``,
     with which ``train.extra`` has the scores of the benchmark's other models on the training prompts; and after
-    ``fit`` an attribute ``notes_``,
-    sentences that a reader of its numbers should know, which a run keeps.
+    ``fit`` an attribute ``notes_``, sentences that a reader of its numbers should know, which a run keeps.
     """
 
     columnwise: ClassVar[bool]

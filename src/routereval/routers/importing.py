@@ -28,6 +28,23 @@ def path_of(cls: type) -> str:
     return written
 
 
+def strangers(value: Any) -> list[str]:
+    """The paths of a router, and of those within it, that reading it again takes trust for; each once."""
+    found: list[str] = []
+    if isinstance(value, dict):
+        found = [path for one in value.values() for path in strangers(one)]
+    elif isinstance(value, list | tuple):
+        found = [path for one in value for path in strangers(one)]
+    elif dataclasses.is_dataclass(value) and hasattr(value, "predict"):
+        path = path_of(type(value))
+        found = [*([] if _known(path) else [path]), *strangers(vars(value))]
+    return list(dict.fromkeys(found))
+
+
+def _known(path: str) -> bool:
+    return path.startswith(OURS) or path in {routers().path(name) for name in routers()}
+
+
 def trusted_class(path: str, trust: Collection[str], source: Path) -> Any:
     """The router class a saved folder names; nothing is imported before it is clear that it may be.
 
@@ -43,8 +60,7 @@ def trusted_class(path: str, trust: Collection[str], source: Path) -> Any:
     DataError : it cannot be imported here.
     """
     trusted = {trust} if isinstance(trust, str) else set(trust)
-    catalogued = {routers().path(name) for name in routers()}
-    if not (path.startswith(OURS) or path in catalogued or path in trusted):
+    if not (_known(path) or path in trusted):
         raise UnsafeFileError(
             f"{source} names {path!r} as its router, and to read it would run that module; nothing of it was run. "
             f"If the router is your own, say --trust {path} (Python: trust=({path!r},))"
