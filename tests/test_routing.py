@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from dataclasses import dataclass, replace
@@ -248,3 +249,10 @@ def test_two_sources_of_prompts_or_none_are_refused(tmp_path: Path) -> None:
         read_prompts(["a"], tmp_path / "p.txt", None)  # type: ignore[arg-type]
     with pytest.raises(MissingDataError, match="there is no file"):
         read_prompts([], tmp_path / "p.txt", None)  # type: ignore[arg-type]
+
+
+def test_a_folder_does_not_decide_that_prompts_leave_the_machine() -> None:
+    saved = fit_router(rv.KNN(), rv.load_scenario("demo_math/all_strong/3"))
+    elsewhere = dataclasses.replace(saved, about={**saved.about, "encoder": "openai:model=x,url=http://127.0.0.1:9/v1"})
+    with pytest.raises(MissingDataError, match=r"embedded by a server; if that is meant: --encoder openai:model=x"):
+        route(elsewhere, ["secret"])

@@ -197,6 +197,11 @@ def _embedded(saved: SavedRouter, texts: Sequence[str], encoder: str | None) -> 
         )
     spec = EncoderSpec.parse(name)
     built = spec.build(str(saved.about.get("protocol", "strict")))
+    if encoder is None and built.remote:
+        # Where prompts are sent is for whoever asks to say, not for a folder that may come from anywhere.
+        raise MissingDataError(
+            f"this router wants prompts to be embedded by a server; if that is meant: --encoder {name}"
+        )
     if isinstance(built, Fitted):
         raise MissingDataError(
             f"{name} is fitted on a benchmark's own prompts, so it cannot embed a new one alone; "

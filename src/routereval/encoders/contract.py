@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 Keep = Literal["first", "last"]
 """Which end of a text is read where it is longer than an encoder can read."""
 
+
 class Encoder:
     """Text to embeddings; encoders derive from it and add fields and :meth:`encode`.
 
@@ -25,6 +26,8 @@ class Encoder:
     """The command that brings them."""
     incidental: ClassVar[frozenset[str]] = frozenset({"batch_size", "device"})
     """Fields that leave the numbers alone."""
+    remote: ClassVar[bool] = False
+    """Whether texts leave this machine."""
     batch_size: int = 256
     """How many texts are encoded, and kept, at a time."""
 

@@ -61,6 +61,7 @@ class Endpoint(Encoder):
     batch_size, retries : texts per request; how often a request is made again.
     """
 
+    remote: ClassVar[bool] = True
     incidental: ClassVar[frozenset[str]] = frozenset({"batch_size", "retries"})
 
     model: str = ""
