@@ -51,6 +51,8 @@ ONCE = ("mf",)
 SLOW = ("mlp", "uniroute_learned", "forest", "svm", "satzilla", "rorf")
 """Run as they are, with one seed, on pools of up to 10 models where there are few training prompts."""
 FEW_PROMPTS, FEW_MODELS = 1_100, 10
+MANY_PROMPTS = 1_200
+"""With more training prompts one seed has to do, unless ``--seeds-of-large`` says otherwise."""
 
 
 def tables_in(folder: Path, work: Path) -> Iterator[BenchmarkData]:
@@ -90,26 +92,27 @@ def make_scenarios(data: Path, tables: Path, scenarios: Path) -> None:
         store.write_folder(scenarios / raw.benchmark, made)
 
 
-def tasks_for(scenarios: Path, sizes: Sequence[int], budget: int, seeds: int) -> list[Task]:
+def tasks_for(scenarios: Path, sizes: Sequence[int], budget: int, seeds: int, seeds_of_large: int) -> list[Task]:
     """Every run there is to do, the benchmarks with few training prompts first."""
     tasks: list[Task] = []
     found = [embedded(built_folders.load(name, scenarios)) for name in built_folders.benchmarks(scenarios)]
     for data in sorted(found, key=lambda data: len(data.split.train)):
         pools = tuple(pool for pool in data.pools if pool[1] in sizes or pool[0] == "all")
         small = tuple(pool for pool in pools if pool[1] <= FEW_MODELS and len(data.split.train) <= FEW_PROMPTS)
+        several = seeds if len(data.split.train) <= MANY_PROMPTS else seeds_of_large
         lacking = {"subset_only": data.subsets, "prompt_length": data.queries.texts}
-        for specs, chosen, tune, several in (
-            (PUBLISHED, pools, 0, seeds),
-            (CONTROLS, pools, 0, seeds),
-            (TUNED, pools, budget, seeds),
-            (ONCE, pools, 0, seeds),
+        for specs, chosen, tune, count in (
+            (PUBLISHED, pools, 0, several),
+            (CONTROLS, pools, 0, several),
+            (TUNED, pools, budget, several),
+            (ONCE, pools, 0, several),
             (SLOW, small, 0, 1),
         ):
             possible = [text for text in specs if lacking.get(text, "it needs neither") is not None]
             policies = [PolicySpec.parse(text).build() for text in possible]
             selection = Selection(data, chosen)
             if chosen:
-                tasks += plan([selection], policies, seeds=range(several), encoder=data.encoder, tune=tune)
+                tasks += plan([selection], policies, seeds=range(count), encoder=data.encoder, tune=tune)
     return tasks
 
 
@@ -133,11 +136,14 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[3, 5, 10, 100, 1000], help="pools of so many models")
     parser.add_argument("--budget", type=int, default=6, help="combinations of parameters each router may try")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--seeds-of-large", type=int, default=1, help="where there are more than 1,200 training prompts"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     start = time.monotonic()
     make_scenarios(given.data, given.tables, given.out / "scenarios")
-    tasks = tasks_for(given.out / "scenarios", given.sizes, given.budget, given.seeds)
+    tasks = tasks_for(given.out / "scenarios", given.sizes, given.budget, given.seeds, given.seeds_of_large)
     with ResultStore(given.out / "results.sqlite") as file:
         done = file.done()
         left = [one for one in (task.without(done) for task in tasks) if one is not None]

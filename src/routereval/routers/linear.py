@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,10 @@ class Linear(ColumnwiseRouter):
     seed : of initial weights and order.
     """
 
+    search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "recipe": ("published", "minibatch"),
+        "learning_rate": (None, 0.003, 0.02, 0.1),
+    }
     recipe: Recipe = "published"
     learning_rate: float | None = None
     epochs: int = 10

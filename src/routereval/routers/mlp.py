@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -50,6 +51,10 @@ class MLP:
 
     columnwise: ClassVar[bool] = False
     paper_entropy_floor: ClassVar[float] = 0.0
+    search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "recipe": ("published", "minibatch"),
+        "learning_rate": (None, 0.0003, 0.001, 0.003),
+    }
     recipe: Recipe = "published"
     learning_rate: float | None = None
     hidden: int = 256

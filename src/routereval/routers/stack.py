@@ -36,7 +36,10 @@ class Stack:
     """
 
     columnwise: ClassVar[bool] = False
-    search_space: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
+        "routers": ("knn+ridge+kmeans", "ridge+mirt", "knn+ridge+gmm+mirt"),
+        "folds": (5, 10),
+    }
     routers: Any = "knn+ridge+kmeans"
     folds: int = 5
     seed: int = 0
