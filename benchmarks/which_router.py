@@ -4,8 +4,7 @@
 
 DATA holds leaderboard files as published, TABLES tables of scores with FILE.embeddings.npy beside them. FOLDER gets
 scenarios (pools of 3 to 1000 models picked without test prompts), results.sqlite, standings.md and ranks.svg; the same
-command carries on where it was stopped. Routers whose fits take long (see SLOW) run on the small problems only and
-without tuning; they stand apart, with the cells they have.
+command carries on where it was stopped.
 """
 
 from __future__ import annotations
@@ -43,16 +42,12 @@ CONTROLS = (
 )
 TUNED = (
     *("knn", "ridge", "logistic", "linear:recipe=minibatch", "mlp:recipe=minibatch"),
-    *("kmeans", "gmm", "avengers", "uniroute", "mirt", "ranking", "boosting"),
-    *("bradley_terry", "similarity_bt", "elo", "eagle", "stack", "auto:seconds=5"),
+    *("kmeans", "gmm", "avengers", "uniroute", "uniroute_learned", "mirt", "ranking", "boosting"),
+    *("bradley_terry", "similarity_bt", "elo", "eagle", "stack", "auto:seconds=5", "mf"),
 )
-ONCE = ("mf",)
-"""Run as they are: a search would take as long as all others together."""
-SLOW = ("mlp", "uniroute_learned", "forest", "svm", "satzilla", "rorf")
-"""Run as they are, with one seed, on pools of up to 10 models where there are few training prompts."""
-FEW_PROMPTS, FEW_MODELS = 1_100, 10
-MANY_PROMPTS = 1_200
-"""With more training prompts one seed has to do, unless ``--seeds-of-large`` says otherwise."""
+SLOW_PUBLISHED = ("mlp",)
+SLOW_TUNED = ("forest", "svm", "satzilla", "rorf")
+"""These come last: whoever stops early has all others."""
 
 
 def tables_in(folder: Path, work: Path) -> Iterator[BenchmarkData]:
@@ -92,27 +87,26 @@ def make_scenarios(data: Path, tables: Path, scenarios: Path) -> None:
         store.write_folder(scenarios / raw.benchmark, made)
 
 
-def tasks_for(scenarios: Path, sizes: Sequence[int], budget: int, seeds: int, seeds_of_large: int) -> list[Task]:
-    """Every run there is to do, the benchmarks with few training prompts first."""
-    tasks: list[Task] = []
+def tasks_for(scenarios: Path, sizes: Sequence[int], budget: int, seeds: int) -> list[Task]:
+    """Every run there is to do, the quick routers first, and of each the benchmarks with few training prompts."""
     found = [embedded(built_folders.load(name, scenarios)) for name in built_folders.benchmarks(scenarios)]
-    for data in sorted(found, key=lambda data: len(data.split.train)):
-        pools = tuple(pool for pool in data.pools if pool[1] in sizes or pool[0] == "all")
-        small = tuple(pool for pool in pools if pool[1] <= FEW_MODELS and len(data.split.train) <= FEW_PROMPTS)
-        several = seeds if len(data.split.train) <= MANY_PROMPTS else seeds_of_large
-        lacking = {"subset_only": data.subsets, "prompt_length": data.queries.texts}
-        for specs, chosen, tune, count in (
-            (PUBLISHED, pools, 0, several),
-            (CONTROLS, pools, 0, several),
-            (TUNED, pools, budget, several),
-            (ONCE, pools, 0, several),
-            (SLOW, small, 0, 1),
-        ):
+    found.sort(key=lambda data: len(data.split.train))
+    groups = (
+        (PUBLISHED + CONTROLS, 0),
+        *(((text,), budget) for text in TUNED),
+        *(((text,), 0) for text in SLOW_PUBLISHED),
+        *(((text,), budget) for text in SLOW_TUNED),
+    )
+    tasks: list[Task] = []
+    for specs, tune in groups:
+        for data in found:
+            lacking = {"subset_only": data.subsets, "prompt_length": data.queries.texts}
             possible = [text for text in specs if lacking.get(text, "it needs neither") is not None]
             policies = [PolicySpec.parse(text).build() for text in possible]
-            selection = Selection(data, chosen)
-            if chosen:
-                tasks += plan([selection], policies, seeds=range(count), encoder=data.encoder, tune=tune)
+            pools = tuple(pool for pool in data.pools if pool[1] in sizes or pool[0] == "all")
+            if pools:
+                selection = Selection(data, pools)
+                tasks += plan([selection], policies, seeds=range(seeds), encoder=data.encoder, tune=tune)
     return tasks
 
 
@@ -136,14 +130,11 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[3, 5, 10, 100, 1000], help="pools of so many models")
     parser.add_argument("--budget", type=int, default=6, help="combinations of parameters each router may try")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument(
-        "--seeds-of-large", type=int, default=1, help="where there are more than 1,200 training prompts"
-    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     start = time.monotonic()
     make_scenarios(given.data, given.tables, given.out / "scenarios")
-    tasks = tasks_for(given.out / "scenarios", given.sizes, given.budget, given.seeds, given.seeds_of_large)
+    tasks = tasks_for(given.out / "scenarios", given.sizes, given.budget, given.seeds)
     with ResultStore(given.out / "results.sqlite") as file:
         done = file.done()
         left = [one for one in (task.without(done) for task in tasks) if one is not None]

@@ -56,10 +56,7 @@ class Linear(ColumnwiseRouter):
     seed : of initial weights and order.
     """
 
-    search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
-        "recipe": ("published", "minibatch"),
-        "learning_rate": (None, 0.003, 0.02, 0.1),
-    }
+    search_space: ClassVar[Mapping[str, Sequence[Any]]] = {"learning_rate": (None, 0.003, 0.02, 0.1)}
     recipe: Recipe = "published"
     learning_rate: float | None = None
     epochs: int = 10

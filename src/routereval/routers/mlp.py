@@ -51,10 +51,7 @@ class MLP:
 
     columnwise: ClassVar[bool] = False
     paper_entropy_floor: ClassVar[float] = 0.0
-    search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
-        "recipe": ("published", "minibatch"),
-        "learning_rate": (None, 0.0003, 0.001, 0.003),
-    }
+    search_space: ClassVar[Mapping[str, Sequence[Any]]] = {"learning_rate": (None, 0.0003, 0.001, 0.003)}
     recipe: Recipe = "published"
     learning_rate: float | None = None
     hidden: int = 256
