@@ -156,5 +156,5 @@ def test_the_interval_of_a_metric_holds_its_value_and_does_not_depend_on_the_oth
 def test_resampling_in_blocks_gives_what_resampling_at_once_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     one = outcome(coins(50, 0.3, 1))
     at_once = resampled_means(one, ["chosen"])["chosen"]
-    monkeypatch.setattr("routereval.stats.LARGE", 50 * 7)
+    monkeypatch.setattr("routereval.stats.bootstrap.LARGE", 50 * 7)
     np.testing.assert_allclose(resampled_means(one, ["chosen"])["chosen"], at_once, rtol=1e-12)
