@@ -204,3 +204,13 @@ def test_a_choice_that_was_not_observed_is_replaced_and_counted() -> None:
     result = rv.evaluate(Always((1.0, 0.0)), scenario)
     assert result.mu == 1.0
     assert any("1 of 2 choices fell on a model that was not observed there" in note for note in result.notes)
+
+
+def test_what_was_predicted_of_the_chosen_model_is_kept() -> None:
+    scenario = rv.load_scenario("demo_math/all_strong/3")
+    result = rv.evaluate(rv.KNN(k=4), scenario)
+    predicted = result.outcome.columns["predicted"]
+    # A mean of four observed scores, the best of the three models'.
+    assert set(np.unique(predicted)) <= {0, 0.25, 0.5, 0.75, 1}
+    assert predicted.mean() > result.mu - 0.2
+    assert "predicted" not in rv.evaluate(rv.Oracle(), scenario).outcome.columns

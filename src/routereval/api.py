@@ -72,6 +72,7 @@ def run(
     seeds: Sequence[int] = (0,),
     jobs: int = 1,
     tune: int = 0,
+    train_sizes: Sequence[int | None] = (None,),
 ) -> list[StoredRun]:
     """Run routers on scenarios and store every run; what is stored already is not run again.
 
@@ -81,6 +82,7 @@ def run(
     routers : routers, references, or their names as on the command line (``"knn:k=50"``, ``"core"``).
     results : the results file, made where there is none.
     tune : how many combinations of each router's parameters to try on validation prompts; 0: none.
+    train_sizes : how many of the training prompts routers learn from, a run for each; None: all.
 
     Returns
     -------
@@ -91,7 +93,9 @@ def run(
         named = expanded([router]) if isinstance(router, str) else [router]
         policies += [PolicySpec.parse(one).build() if isinstance(one, str) else one for one in named]
     selections = Datasets(_path(data), encoder, protocol=protocol).select(targets)
-    tasks = plan(selections, policies, protocol=protocol, encoder=encoder, seeds=seeds, tune=tune)
+    tasks = plan(
+        selections, policies, protocol=protocol, encoder=encoder, seeds=seeds, tune=tune, train_sizes=train_sizes
+    )
     with ResultStore(Path(results)) as store:
         execute(tasks, store, jobs=jobs)
         return store.runs({spec.key for task in tasks for spec in task.specs})

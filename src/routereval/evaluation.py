@@ -18,6 +18,7 @@ from routereval.data.outcome import Outcome, best_in_hindsight, entropy_bits, ra
 from routereval.data.prediction import Prediction, choose
 from routereval.data.queries import Queries
 from routereval.data.scenario import Partition, Scenario
+from routereval.data.training_part import with_train_size
 from routereval.errors import DataError, RouterError, RouterEvalError
 from routereval.policies import PolicySpec, is_reference, prepared, source_hash
 from routereval.protocols import Protocol
@@ -27,7 +28,13 @@ from routereval.union import Union, leaked, shares_prompts, unite, without_leaks
 
 
 def evaluate(
-    router: Any, scenario: Scenario, *, protocol: str = "strict", seed: int | None = None, tune: int = 0
+    router: Any,
+    scenario: Scenario,
+    *,
+    protocol: str = "strict",
+    seed: int | None = None,
+    tune: int = 0,
+    train_size: int | None = None,
 ) -> RunResult:
     """Train a router (or take a reference) and test it on one scenario.
 
@@ -37,6 +44,7 @@ def evaluate(
     protocol : ``strict`` (sound) or ``paper`` (as published).
     seed : replaces the router's own; None keeps it.
     tune : how many combinations of its parameters to try on validation prompts first; see :mod:`routereval.tuning`.
+    train_size : learn from so many of the training prompts only, drawn at random by the seed; None: all.
 
     Raises
     ------
@@ -50,14 +58,20 @@ def evaluate(
     >>> 0 <= result.mu <= 1
     True
     """
-    result = evaluate_many(router, [scenario], protocol=protocol, seed=seed, tune=tune)[0]
+    result = evaluate_many(router, [scenario], protocol=protocol, seed=seed, tune=tune, train_size=train_size)[0]
     if isinstance(result, Exception):
         raise result
     return result
 
 
 def evaluate_many(
-    router: Any, scenarios: Sequence[Scenario], *, protocol: str = "strict", seed: int | None = None, tune: int = 0
+    router: Any,
+    scenarios: Sequence[Scenario],
+    *,
+    protocol: str = "strict",
+    seed: int | None = None,
+    tune: int = 0,
+    train_size: int | None = None,
 ) -> list[RunResult | RouterEvalError]:
     """The same on several scenarios, one result or error each.
 
@@ -67,6 +81,8 @@ def evaluate_many(
     rules = protocols.protocol(protocol)
     if isinstance(router, PolicySpec):
         router = router.build()
+    if train_size is not None:
+        return _evaluate_parts(router, scenarios, rules, seed, tune, train_size)
     if is_reference(router):
         return [_evaluate_reference(router, scenario, rules, seed) for scenario in scenarios]
     fitted_once = len(scenarios) > 1 and getattr(router, "columnwise", False) and hasattr(router, "predict_slices")
@@ -85,12 +101,32 @@ def evaluate_many(
     return results
 
 
+def _evaluate_parts(
+    router: Any, scenarios: Sequence[Scenario], rules: Protocol, seed: int | None, tune: int, train_size: int
+) -> list[RunResult | RouterEvalError]:
+    """The scenarios with a part of their training prompts; each result's spec says which part."""
+    try:
+        parts = [with_train_size(scenario, train_size, _seed(router, seed)) for scenario in scenarios]
+    except RouterEvalError as error:
+        return [error] * len(scenarios)
+    results = evaluate_many(router, parts, protocol=rules.name, seed=seed, tune=tune)
+    return [
+        replace(one, spec=replace(one.spec, train_size=train_size)) if isinstance(one, RunResult) else one
+        for one in results
+    ]
+
+
 def spec_of(router: Any, scenario: Scenario, protocol: str, seed: int | None, tune: int = 0) -> RunSpec:
     """What identifies this run."""
     name, params = described(router, tune)
-    actual = getattr(router, "seed", 0) if seed is None else seed
     code = source_hash(router)
-    return RunSpec(scenario.id, name, params, scenario.encoder, protocol, int(actual), scenario.data_hash, code)
+    return RunSpec(
+        *(scenario.id, name, params, scenario.encoder, protocol, _seed(router, seed), scenario.data_hash, code)
+    )
+
+
+def _seed(router: Any, seed: int | None) -> int:
+    return int(getattr(router, "seed", 0) if seed is None else seed)
 
 
 def evaluate_prediction(
@@ -125,6 +161,7 @@ def evaluate_prediction(
     counted = choices >= 0
     chosen = np.where(counted, np.nan_to_num(scores.dense()[np.arange(len(choices)), choices]), 0.0)
     columns = common_columns(scenario, rules) | {"chosen": chosen.astype(np.float64)}
+    columns["predicted"] = _predicted(prediction.scores, choices, counted)
     if prediction.probs is not None:
         columns["entropy"] = entropy_bits(_restricted(prediction.probs.astype(np.float64), seen), floor)
     share = np.bincount(choices[counted], minlength=scenario.m) / max(1, int(counted.sum()))
@@ -280,6 +317,17 @@ def common_columns(scenario: Scenario, rules: Protocol) -> dict[str, NDArray[np.
 def learnt_from(scenario: Scenario, rules: Protocol) -> Partition:
     """The training prompts that may be learnt from: all, or those whose text is not also that of a test prompt."""
     return without_leaks(scenario.train, scenario) if rules.drop_leaked else scenario.train
+
+
+def _predicted(
+    scores: NDArray[np.floating], choices: NDArray[np.intp], counted: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """The predicted score of the chosen model on each prompt, (n,); 0 where not counted.
+
+    To four decimals: a calibration needs no more, and a results file is read and kept by many.
+    """
+    picked = np.asarray(scores, dtype=np.float64)[np.arange(len(choices)), choices]
+    return np.where(counted, picked.round(4), 0.0)
 
 
 def _restricted(probs: NDArray[np.float64], seen: NDArray[np.bool_] | None) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from routereval.errors import RouterEvalError
 from routereval.evaluation import evaluate, evaluate_prediction, learnt_from
 from routereval.references import BestSingleHindsight, Oracle, Random
 from routereval.results import RunResult, RunSpec
+from routereval.results.records import ScenarioRecord, record_of
 from routereval.results.run import PREDICTIONS_FILE
 from routereval.routers.best_single import BestSingle
 from routereval.sources.predictions import match_predictions, read_predictions
@@ -61,6 +62,12 @@ def references_beside(results: Sequence[RunResult], datasets: Datasets, tables: 
     scenarios = _scenarios([result.spec.scenario for result in results], datasets, tables)
     policies = (Oracle(), Random(), BestSingleHindsight(), BestSingle())
     return [evaluate(policy, scenario, protocol=protocol) for policy in policies for scenario in scenarios.values()]
+
+
+def records_of(results: Sequence[RunResult], datasets: Datasets, tables: Sequence[str] = ()) -> list[ScenarioRecord]:
+    """What the scenarios of these results are tested on, for a results file to keep."""
+    scenarios = _scenarios([result.spec.scenario for result in results], datasets, tables)
+    return [record_of(scenario) for scenario in scenarios.values()]
 
 
 def _scenarios(ids: Sequence[str], datasets: Datasets, tables: Sequence[str]) -> dict[str, Scenario]:

@@ -14,6 +14,7 @@ from routereval.data import store
 from routereval.data.benchmark import BenchmarkData
 from routereval.data.outcome import Outcome
 from routereval.data.scenario import Scenario
+from routereval.data.training_part import with_train_size
 from routereval.datasets import Datasets
 from routereval.encoders import embedded
 from routereval.errors import MissingDataError, RouterEvalError
@@ -65,8 +66,8 @@ def verify(run: StoredRun, find: FindScenario) -> Verdict:
     """Recompute every metric and interval of a run.
 
     What the chosen model, the oracle and the best single models scored comes from the data. The entropy of a router's
-    distribution cannot be recomputed from its choices; E_p is checked against the stored per-prompt entropies. A
-    reference is evaluated anew.
+    distribution and its predicted scores cannot be recomputed from its choices; E_p is checked against the stored
+    per-prompt entropies. A reference is evaluated anew.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ def verify(run: StoredRun, find: FindScenario) -> Verdict:
     if run.outcome is None:
         return Verdict(run.spec, (), checked=False)
     try:
-        scenario = find(run.spec)
+        scenario = with_train_size(find(run.spec), run.spec.train_size, run.spec.seed)
     except RouterEvalError as error:
         return Verdict(run.spec, (f"the data are not at hand: {error}",))
     if (len(scenario.test), scenario.m) != (len(run.outcome.prompt_ids), len(run.outcome.share)):
@@ -135,8 +136,9 @@ def _from_choices(stored: Outcome, scenario: Scenario, protocol: str) -> Outcome
     picked = dense[np.arange(len(choices)), np.where(inside, choices, 0)]
     columns = common_columns(scenario, protocols.protocol(protocol))
     columns["chosen"] = np.where(inside, np.nan_to_num(picked), 0.0).astype(np.float64)
-    if "entropy" in stored.columns:
-        columns["entropy"] = stored.columns["entropy"]
+    for name in ("entropy", "predicted"):
+        if name in stored.columns:
+            columns[name] = stored.columns[name]
     share = np.bincount(choices[inside], minlength=scenario.m) / max(1, int(inside.sum()))
     return Outcome(scores.prompt_ids, scores.model_ids, np.asarray(counted), columns, share, choices)
 

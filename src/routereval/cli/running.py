@@ -41,6 +41,7 @@ Examples:
   routereval run my_scores.csv --map score=acc_norm --router knn --json
   routereval run demo --router knn --router ridge --tune --budget 20
   routereval run 'demo_math/*/5' --router core --router controls
+  routereval run 'demo_math/*/5' --router knn --train-size 50 --train-size 100 --train-size 200
 """
 )
 def run(
@@ -62,6 +63,12 @@ def run(
     protocol: ProtocolOption = ProtocolName.strict,
     encoder: EncoderOption = "auto",
     seed: Annotated[list[int] | None, typer.Option(min=0, max=2**32 - 1, help="Repeatable. [default: 0]")] = None,
+    train_size: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--train-size", min=1, help="Learn from so many training prompts only; repeatable. [default: all]"
+        ),
+    ] = None,
     data: DataOption = None,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. [default: as useful]")] = None,
     device: DeviceOption = "",
@@ -115,7 +122,13 @@ def run(
             )
         able = [policy for policy in policies if not any(policy is by_group[text] for text in left_out)]
         tasks += plan(
-            [one], able, protocol=protocol.value, encoder=encoder, seeds=seed or [0], tune=trials(tune, budget)
+            [one],
+            able,
+            protocol=protocol.value,
+            encoder=encoder,
+            seeds=seed or [0],
+            tune=trials(tune, budget),
+            train_sizes=train_size or [None],
         )
     keys = {spec.key for task in tasks for spec in task.specs}
     with ResultStore(results) as store:
@@ -160,7 +173,7 @@ def score(
 ) -> None:
     """Score a predictions file: what the chosen models scored on the test prompts."""
     from routereval.results import ResultStore, StoredRun
-    from routereval.scoring import references_beside, score_file
+    from routereval.scoring import records_of, references_beside, score_file
 
     datasets = datasets_of(data, columns=columns, protocol=protocol.value)
     outcomes = score_file(file, datasets, tables=table or [], protocol=protocol.value, name=name)
@@ -168,15 +181,19 @@ def score(
         with ResultStore(results) as store:
             for result in outcomes:
                 store.put(result)
+            for record in records_of(outcomes, datasets, table or []):
+                store.put_record(record)
     beside = [] if as_json else references_beside(outcomes, datasets, table or [])
     print_runs([StoredRun.of(result) for result in [*outcomes, *beside]], as_json)
 
 
 def _execute(tasks: Sequence[Task], store: ResultStore, jobs: int | None, keys: set[str], new: int) -> None:
     from routereval.report.terminal import progress
-    from routereval.runner.execute import execute, useful_jobs
+    from routereval.runner.execute import execute, keep_records, useful_jobs
 
     if new == 0:
+        # A file from before there were any gets what reports need.
+        keep_records(tasks, store)
         return
     try:
         with progress("running", new) as advance:

@@ -23,7 +23,8 @@ class Outcome:
         reference that draws). ``oracle``: best observed score. ``best_single``, ``best_single_train``: score of the
         model that is best in hindsight, and best on train. ``baseline``: whichever of these the protocol compares
         with. ``entropy``: of the policy's distribution over the pool, bits; absent where it has none. ``reference``:
-        Perf(ref); absent where nobody published one.
+        Perf(ref); absent where nobody published one. ``predicted``: what the router predicted the chosen model would
+        score, to four decimals, on whatever scale it has; absent for a reference.
     share : (m,) how often each model is chosen, sums to one.
     choices : (n,) column of the chosen model, -1 where not counted; None for a reference that draws.
     """

@@ -38,6 +38,7 @@ class Group:
     Parameters
     ----------
     code : of a router that is not ours, which version of its source.
+    train_size : how many training prompts its runs learnt from, which the label says too; None: all.
     strategies, seeds : which are in it.
     runs : how many; prompts : how many test prompts each has.
     values, intervals : mean over the strategies (over a strategy's seeds first) and its 95 % bootstrap interval, by
@@ -69,6 +70,7 @@ class Group:
     whole: bool = True
     superseded: bool = False
     best: bool = False
+    train_size: int | None = None
 
     @property
     def is_reference(self) -> bool:
@@ -87,6 +89,8 @@ def groups_of(runs: Sequence[StoredRun]) -> list[Group]:
     for run in runs:
         spec = run.spec
         label = router_label(spec.router, spec.params, defaults_of(spec.router))
+        if spec.train_size is not None:
+            label += f" ({spec.train_size} training prompts)"
         cell = (spec.benchmark, spec.m, spec.router, label, spec.protocol, spec.encoder, spec.data_hash, spec.code)
         cells.setdefault(cell, []).append(run)
     groups = [_group(cell[3], members) for cell, members in cells.items()]
@@ -97,7 +101,17 @@ def groups_of(runs: Sequence[StoredRun]) -> list[Group]:
     age = {table: i for i, table in enumerate(sorted(newest, key=lambda table: newest[table], reverse=True))}
     groups.sort(
         key=lambda g: (
-            *(seen.index(g.benchmark), g.protocol, g.encoder, age[g.table], g.m, _place(g.router), g.label, g.ended),
+            *(
+                seen.index(g.benchmark),
+                g.protocol,
+                g.encoder,
+                age[g.table],
+                g.m,
+                _place(g.router),
+                _bare(g),
+                g.train_size or math.inf,
+                g.ended,
+            ),
         )
     )
     return _compared(groups)
@@ -123,6 +137,7 @@ def _group(label: str, runs: Sequence[StoredRun]) -> Group:
         prompts=max((int(run.outcome.counted.sum()) for run in runs if run.outcome is not None), default=0),
         errors=tuple(f"{run.spec.scenario}: {run.error}" for run in runs if run.error is not None),
         ended=max(run.ended for run in runs),
+        train_size=spec.train_size,
     )
     if group.errors:
         return group
@@ -179,7 +194,18 @@ def _compared(groups: list[Group]) -> list[Group]:
 
 
 def _competes(g: Group) -> bool:
-    return g.whole and not g.superseded and not g.is_reference and g.router not in CONTROLS and bool(g.values)
+    return (
+        g.train_size is None
+        and g.whole
+        and not g.superseded
+        and not g.is_reference
+        and g.router not in CONTROLS
+        and bool(g.values)
+    )
+
+
+def _bare(g: Group) -> str:
+    return g.label if g.train_size is None else g.label.rpartition(" (")[0]
 
 
 def _place(router: str) -> int:

@@ -36,6 +36,8 @@ def json_row(run: StoredRun) -> dict[str, Any]:
         "regret": value("regret"),
         "seconds": run.seconds,
         "error": run.error,
+        # Only of a run on a part of the training prompts: the keys of all others are a contract.
+        **({} if spec.train_size is None else {"train_size": spec.train_size}),
     }
 
 

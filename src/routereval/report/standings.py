@@ -100,6 +100,8 @@ class Standings:
 def standings_of(runs: Iterable[StoredRun]) -> Standings:
     """Every router (references left out) on the cells that all of them have.
 
+    Runs that learnt from a part of the training prompts only are left out too: they are points of learning curves.
+
     Notes
     -----
     Friedman's test and Nemenyi's critical difference q(0.05, k) sqrt(k (k + 1) / (6 N)) for k routers and N cells
@@ -109,7 +111,7 @@ def standings_of(runs: Iterable[StoredRun]) -> Standings:
     by_router: dict[str, dict[Cell, list[StoredRun]]] = {}
     for run in runs:
         spec = run.spec
-        if spec.router in REFERENCES:
+        if spec.router in REFERENCES or spec.train_size is not None:
             continue
         label = router_label(spec.router, spec.params, defaults_of(spec.router))
         cell = (spec.benchmark, spec.protocol, spec.encoder, spec.data_hash, spec.m)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +16,9 @@ import numpy as np
 
 from routereval.data.outcome import Outcome
 from routereval.errors import ResultsError
-from routereval.results import curves
+from routereval.results import curves, records
 from routereval.results.curves import CurvePoint, CurveSpec
+from routereval.results.records import RecordKey, ScenarioRecord
 from routereval.results.run import RunResult, RunSpec, canonical_json
 from routereval.results.sqlite_file import connect, reporting
 from routereval.stats import Interval
@@ -32,7 +34,8 @@ class StoredRun:
     metrics, intervals : as computed when the run ended; nan where a metric does not exist.
     ended : when it was stored, UTC, ISO 8601; empty where it was not.
     key : what it was stored under, which its spec must give.
-    outcome : the per-prompt values; None where the run failed. Ids are not stored: the data have them.
+    outcome : the per-prompt values; None where the run failed, or where they were not asked for. Its ids are numbers;
+        the names are in the scenario's record.
     tuning : which parameters were tried and chosen, where any were.
     """
 
@@ -112,14 +115,49 @@ class ResultStore:
                 tuple(row.values()),
             )
 
-    def runs(self, keys: set[str] | None = None) -> list[StoredRun]:
-        """Every run, or those with these keys, by scenario, then router."""
+    def runs(self, keys: set[str] | None = None, *, outcomes: bool = True) -> list[StoredRun]:
+        """Every run, or those with these keys, by scenario, then router.
+
+        Parameters
+        ----------
+        outcomes : whether the per-prompt values are read too, which is most of the work and the memory.
+        """
+        return list(self.iter_runs(keys, outcomes=outcomes))
+
+    def iter_runs(self, keys: set[str] | None = None, *, outcomes: bool = True) -> Iterator[StoredRun]:
+        """The same, one at a time: a file may hold more than the memory does."""
         order = "ORDER BY scenario, router, params, encoder, protocol, seed, key"
+        where = "" if keys is None else "WHERE key IN (SELECT value FROM json_each(?))"
         with reporting(self.path):
-            cursor = self._connection.execute(f"SELECT * FROM runs {order}")
-            names = [column[0] for column in cursor.description]
-            rows = (dict(zip(names, row, strict=True)) for row in cursor)
-            return [_read(row) for row in rows if keys is None or row["key"] in keys]
+            have = [row[1] for row in self._connection.execute("PRAGMA table_info(runs)")]
+            wanted = [name for name in have if outcomes or name not in _BLOBS]
+            # A cursor of its own: whoever gets these may store others meanwhile.
+            cursor = self._connection.cursor()
+            cursor.execute(
+                f"SELECT {', '.join(wanted)} FROM runs {where} {order}", () if keys is None else (json.dumps([*keys]),)
+            )
+            for row in cursor:
+                yield _read(dict(zip(wanted, row, strict=True)))
+
+    def put_record(self, record: ScenarioRecord) -> None:
+        """Store what a scenario is tested on; one that is there stays."""
+        with reporting(self.path):
+            records.put(self._connection, record)
+
+    def recorded(self) -> set[RecordKey]:
+        """The scenarios, each with the hash of its data, that have a record."""
+        with reporting(self.path):
+            return records.kept(self._connection)
+
+    def records(self) -> dict[RecordKey, ScenarioRecord]:
+        """Every scenario's record; a file from before there were any has none."""
+        with reporting(self.path):
+            return {record.key: record for record in records.get(self._connection)}
+
+    def record(self, spec: RunSpec) -> ScenarioRecord | None:
+        """What the scenario of this run is tested on; None in a file from before that was kept."""
+        with reporting(self.path):
+            return next(records.get(self._connection, (spec.scenario, spec.data_hash)), None)
 
     def put_points(self, points: list[CurvePoint]) -> None:
         """Store points of scaling curves, all or none."""
@@ -130,6 +168,14 @@ class ResultStore:
         """The stored points of a scaling curve by size."""
         with reporting(self.path):
             return curves.get(self._connection, spec)
+
+    def all_points(self) -> list[CurvePoint]:
+        """The points of all stored scaling curves, curve by curve, sizes ascending."""
+        with reporting(self.path):
+            return list(curves.every(self._connection))
+
+
+_BLOBS = ("per_prompt", "counted", "share", "choices")
 
 
 def versions() -> dict[str, str]:
@@ -167,6 +213,7 @@ def _row(result: RunResult) -> dict[str, Any]:
         "choices": None,
         "tuning": None if result.tuning is None else canonical_json(result.tuning.to_json()),
         "predict_seconds": result.predict_seconds,
+        "train_size": spec.train_size,
     }
     if outcome is not None:
         row |= {
@@ -202,6 +249,7 @@ def _stored(row: dict[str, Any]) -> StoredRun:
         row["seed"],
         row["data_hash"],
         row["code"],
+        row.get("train_size"),
     )
     bounds = json.loads(row["intervals"])
     return StoredRun(
@@ -212,7 +260,7 @@ def _stored(row: dict[str, Any]) -> StoredRun:
         error=row["error"],
         notes=tuple(json.loads(row["notes"])),
         versions=json.loads(row["versions"]),
-        outcome=None if row["per_prompt"] is None else _outcome(row),
+        outcome=None if row.get("per_prompt") is None else _outcome(row),
         ended=row["ended"],
         key=row["key"],
         # A file that is only read may be one from before there was any tuning.

@@ -30,6 +30,7 @@ class RunSpec:
     encoder, protocol, seed : which embeddings, which rules, which randomness.
     data_hash : sha256 that names the data.
     code : sha256 of the source of a router that is not ours, so that editing it makes another run; else empty.
+    train_size : how many of the training prompts it may learn from, drawn at random; None: all.
     """
 
     scenario: str
@@ -40,11 +41,16 @@ class RunSpec:
     seed: int
     data_hash: str
     code: str = ""
+    train_size: int | None = None
 
     @cached_property
     def key(self) -> str:
-        """sha256 of the canonical JSON of all fields."""
-        return hashlib.sha256(canonical_json(asdict(self)).encode()).hexdigest()
+        """sha256 of the canonical JSON of all fields, ``train_size`` only where it is given."""
+        fields = asdict(self)
+        if self.train_size is None:
+            # Such a run is the one that it was before there were any others.
+            del fields["train_size"]
+        return hashlib.sha256(canonical_json(fields).encode()).hexdigest()
 
     @property
     def benchmark(self) -> str:
@@ -98,7 +104,8 @@ class RunResult:
 
     def __str__(self) -> str:
         spec = self.spec
-        head = f"{router_label(spec.router, spec.params)} on {spec.scenario} ({spec.protocol}, seed {spec.seed})"
+        part = "" if spec.train_size is None else f", {spec.train_size} training prompts"
+        head = f"{router_label(spec.router, spec.params)} on {spec.scenario} ({spec.protocol}, seed {spec.seed}{part})"
         if self.outcome is None:
             return f"{head}: failed: {self.error}"
         lines = [f"{head}: {int(self.outcome.counted.sum())} test prompts, {len(self.outcome.model_ids)} candidates"]

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from routereval.errors import ResultsError
-from routereval.results import curves
+from routereval.results import curves, records
 
 APPLICATION_ID = 0x52744576  # "RtEv": how a SQLite file says whose it is
-VERSION = 2
+VERSION = 3
+"""1: runs; 2: tuning and seconds of predicting as well; 3: part of the training prompts, and scenarios."""
 BUSY_SECONDS = 60.0
 
 _SCHEMA = """
@@ -40,7 +41,8 @@ CREATE TABLE runs (
     share BLOB,                  -- zlib of float64 (m): how often each candidate is chosen
     choices BLOB,                -- zlib of int32 (n): position of the chosen candidate, -1 where none; NULL: it draws
     tuning TEXT,                 -- JSON: parameters tried and chosen; NULL where they were given
-    predict_seconds REAL         -- the part of seconds that went into predicting
+    predict_seconds REAL,        -- the part of seconds that went into predicting
+    train_size INTEGER           -- how many training prompts it learnt from; NULL: all
 ) WITHOUT ROWID;
 """
 
@@ -109,11 +111,16 @@ def _prepare(connection: sqlite3.Connection) -> None:
         if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             connection.execute(_SCHEMA)
             connection.execute(curves.SCHEMA)
+            connection.execute(records.SCHEMA)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
         elif connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
-            for column in ("tuning TEXT", "predict_seconds REAL"):
-                connection.execute(f"ALTER TABLE runs ADD COLUMN {column}")
+            have = {row[1] for row in connection.execute("PRAGMA table_info(runs)")}
+            for column in ("tuning TEXT", "predict_seconds REAL", "train_size INTEGER"):
+                if column.split()[0] not in have:
+                    connection.execute(f"ALTER TABLE runs ADD COLUMN {column}")
+            connection.execute(curves.SCHEMA)
+            connection.execute(records.SCHEMA)
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:

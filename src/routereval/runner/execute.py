@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
 
@@ -17,6 +17,7 @@ from routereval.encoders import embedded
 from routereval.errors import RouterEvalError
 from routereval.evaluation import evaluate_many
 from routereval.results import ResultStore, RunResult
+from routereval.results.records import record_of
 from routereval.runner.plan import Task
 
 OnResult = Callable[[RunResult], None]
@@ -36,6 +37,7 @@ def execute(tasks: Sequence[Task], store: ResultStore, *, jobs: int = 1, on_resu
     ResultsError : a result cannot be stored.
     """
     report = on_result or (lambda result: None)
+    keep_records(tasks, store)
     left = [task for task in (task.without(store.done()) for task in tasks) if task is not None]
     if jobs <= 1 or len(left) <= 1:
         for task in left:
@@ -52,6 +54,19 @@ def execute(tasks: Sequence[Task], store: ResultStore, *, jobs: int = 1, on_resu
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
+
+
+def keep_records(tasks: Sequence[Task], store: ResultStore) -> None:
+    """Store what the scenarios of these tasks are tested on, where the file does not have it yet."""
+    have = store.recorded()
+    for task in tasks:
+        for (strategy, m), spec in zip(task.pools, task.specs, strict=True):
+            key = (spec.scenario, spec.data_hash)
+            if key not in have:
+                have.add(key)
+                with suppress(RouterEvalError):
+                    # What cannot be made fails as a run, with its reason.
+                    store.put_record(record_of(_encoded(task.data, task.encoder).scenario(strategy, m)))
 
 
 def useful_jobs(tasks: Sequence[Task]) -> int:
@@ -73,7 +88,9 @@ def perform(task: Task) -> list[RunResult]:
     done = []
     if scenarios:
         problems = [scenario for _, scenario in scenarios]
-        results = evaluate_many(task.policy, problems, protocol=task.protocol, seed=task.seed, tune=task.tune)
+        results = evaluate_many(
+            task.policy, problems, protocol=task.protocol, seed=task.seed, tune=task.tune, train_size=task.train_size
+        )
         for (spec, _), result in zip(scenarios, results, strict=True):
             if isinstance(result, RouterEvalError):
                 done.append(RunResult(spec, None, 0.0, error=_sentence(result)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from routereval.data.benchmark import BenchmarkData, PoolKey
@@ -26,6 +27,7 @@ class Task:
     policy : the router or reference.
     specs : one per pool: what the runs are called.
     tune : how many combinations of parameters to try; 0 takes them as they are.
+    train_size : how many of the training prompts to learn from; None: all.
     """
 
     data: BenchmarkData
@@ -36,6 +38,7 @@ class Task:
     seed: int
     specs: tuple[RunSpec, ...]
     tune: int = 0
+    train_size: int | None = None
 
     def without(self, done: set[str]) -> Task | None:
         """What is left of it; None where all is done."""
@@ -54,8 +57,13 @@ def plan(
     encoder: str = "auto",
     seeds: Sequence[int] = (0,),
     tune: int = 0,
+    train_sizes: Sequence[int | None] = (None,),
 ) -> list[Task]:
     """One task per (benchmark, columnwise router or reference, seed), one per scenario for other routers.
+
+    Parameters
+    ----------
+    train_sizes : how many training prompts routers learn from, None for all; references do not learn.
 
     Raises
     ------
@@ -72,7 +80,8 @@ def plan(
             code = source_hash(policy)
             together = is_reference(policy) or getattr(policy, "columnwise", False)
             groups = [selection.pools] if together else [(pool,) for pool in selection.pools]
-            for seed in whole:
+            sizes = (None,) if is_reference(policy) else train_sizes
+            for seed, size in product(whole, sizes):
                 for pools in groups:
                     specs = tuple(
                         RunSpec(
@@ -84,8 +93,9 @@ def plan(
                             seed,
                             selection.data.data_hash,
                             code,
+                            size,
                         )
                         for strategy, m in pools
                     )
-                    tasks.append(Task(selection.data, actual, pools, policy, protocol, seed, specs, tune))
+                    tasks.append(Task(selection.data, actual, pools, policy, protocol, seed, specs, tune, size))
     return tasks
