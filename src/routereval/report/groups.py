@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from routereval.facts import PublishedRow, published_results
-from routereval.metrics import METRICS
+from routereval.metrics import METRICS, Metric
 from routereval.policies import defaults_of
 from routereval.references import REFERENCES
 from routereval.results import StoredRun
@@ -48,6 +48,7 @@ class Group:
     superseded : whether runs of a newer version of the router's source stand in the same table.
     whole : whether it has every strategy that any router has on this benchmark and pool size.
     best : whether no other whole router of this benchmark and pool size has a higher mu.
+    versions : of which packages its runs were computed with, (package, version) each.
     """
 
     benchmark: str
@@ -71,6 +72,19 @@ class Group:
     superseded: bool = False
     best: bool = False
     train_size: int | None = None
+    versions: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def competes(self) -> bool:
+        """Whether it can be the best of its benchmark and pool size."""
+        return (
+            self.train_size is None
+            and self.whole
+            and not self.superseded
+            and not self.is_reference
+            and self.router not in CONTROLS
+            and bool(self.values)
+        )
 
     @property
     def is_reference(self) -> bool:
@@ -83,8 +97,13 @@ class Group:
         return self.benchmark, self.protocol, self.encoder, self.data_hash
 
 
-def groups_of(runs: Sequence[StoredRun]) -> list[Group]:
-    """The cells of the tables: by benchmark (the newest data first), pool size and router."""
+def groups_of(runs: Sequence[StoredRun], metrics: Sequence[str] = SHOWN) -> list[Group]:
+    """The cells of the tables: by benchmark (the newest data first), pool size and router.
+
+    Parameters
+    ----------
+    metrics : which are averaged; mu, which says who is best, always is.
+    """
     cells: dict[tuple[Any, ...], list[StoredRun]] = {}
     for run in runs:
         spec = run.spec
@@ -93,7 +112,8 @@ def groups_of(runs: Sequence[StoredRun]) -> list[Group]:
             label += f" ({spec.train_size} training prompts)"
         cell = (spec.benchmark, spec.m, spec.router, label, spec.protocol, spec.encoder, spec.data_hash, spec.code)
         cells.setdefault(cell, []).append(run)
-    groups = [_group(cell[3], members) for cell, members in cells.items()]
+    wanted = [METRICS[name] for name in dict.fromkeys(("mu", *metrics))]
+    groups = [_group(cell[3], members, wanted) for cell, members in cells.items()]
     seen = list(dict.fromkeys(run.spec.benchmark for run in runs))
     newest: dict[tuple[str, str, str, str], str] = {}
     for g in groups:
@@ -117,7 +137,7 @@ def groups_of(runs: Sequence[StoredRun]) -> list[Group]:
     return _compared(groups)
 
 
-def _group(label: str, runs: Sequence[StoredRun]) -> Group:
+def _group(label: str, runs: Sequence[StoredRun], shown: Sequence[Metric]) -> Group:
     spec = runs[0].spec
     by_strategy: dict[str, list[StoredRun]] = {}
     for run in sorted(runs, key=lambda run: run.spec.scenario):
@@ -138,10 +158,10 @@ def _group(label: str, runs: Sequence[StoredRun]) -> Group:
         errors=tuple(f"{run.spec.scenario}: {run.error}" for run in runs if run.error is not None),
         ended=max(run.ended for run in runs),
         train_size=spec.train_size,
+        versions=frozenset(pair for run in runs for pair in run.versions.items()),
     )
     if group.errors:
         return group
-    shown = [METRICS[name] for name in SHOWN]
 
     def mean_over_seeds(members: Sequence[StoredRun], name: str) -> float:
         return float(np.mean([run.metrics.get(name, math.nan) for run in members]))
@@ -153,12 +173,13 @@ def _group(label: str, runs: Sequence[StoredRun]) -> Group:
     return replace(
         group,
         values={
-            name: float(np.mean([mean_over_seeds(members, name) for members in by_strategy.values()])) for name in SHOWN
+            one.name: float(np.mean([mean_over_seeds(members, one.name) for members in by_strategy.values()]))
+            for one in shown
         },
         # Resamples are the same for every run on as many prompts, so means over runs are paired by prompt.
         intervals={
             name: interval(np.mean([np.mean([one[name] for one in members], axis=0) for members in draws], axis=0))
-            for name in SHOWN
+            for name in (one.name for one in shown if one.resampled)
         },
         published=_published(group),
     )
@@ -188,20 +209,9 @@ def _compared(groups: list[Group]) -> list[Group]:
     ]
     top: dict[tuple[Any, ...], float] = {}
     for g in marked:
-        if _competes(g):
+        if g.competes:
             top[g.table, g.m] = max(top.get((g.table, g.m), -math.inf), g.values["mu"])
-    return [replace(g, best=True) if _competes(g) and g.values["mu"] == top[g.table, g.m] else g for g in marked]
-
-
-def _competes(g: Group) -> bool:
-    return (
-        g.train_size is None
-        and g.whole
-        and not g.superseded
-        and not g.is_reference
-        and g.router not in CONTROLS
-        and bool(g.values)
-    )
+    return [replace(g, best=True) if g.competes and g.values["mu"] == top[g.table, g.m] else g for g in marked]
 
 
 def _bare(g: Group) -> str:
