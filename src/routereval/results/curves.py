@@ -6,7 +6,7 @@ import hashlib
 import json
 import sqlite3
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -88,3 +88,16 @@ def get(connection: sqlite3.Connection, spec: CurveSpec) -> dict[int, CurvePoint
     """The stored points of a curve by size."""
     rows = connection.execute("SELECT m, means, expected FROM curves WHERE curve = ? ORDER BY m", (spec.key,))
     return {m: CurvePoint(spec, m, np.frombuffer(zlib.decompress(means)), expected) for m, means, expected in rows}
+
+
+def every(connection: sqlite3.Connection) -> Iterator[CurvePoint]:
+    """All stored points, curve by curve, sizes ascending; none in a file from before there were any."""
+    there = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'curves'").fetchone()
+    if there is None:
+        return
+    specs: dict[str, CurveSpec] = {}
+    for key, m, spec, means, expected in connection.execute(
+        "SELECT curve, m, spec, means, expected FROM curves ORDER BY curve, m"
+    ):
+        specs.setdefault(key, CurveSpec(**json.loads(spec)))
+        yield CurvePoint(specs[key], m, np.frombuffer(zlib.decompress(means)), expected)
