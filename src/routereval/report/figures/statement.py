@@ -1,0 +1,53 @@
+"""The statement below every figure: protocol, encoder, seeds, data, test prompts, version."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from routereval.report.figures.cells import Cell
+from routereval.report.figures.style import listed, short
+from routereval.report.figures.view import CellKey, Choice, ResultsView
+
+HASH = 8
+"""How many characters of a data hash are shown."""
+
+
+def rules(view: ResultsView) -> list[str]:
+    """Protocol, encoder, pool size."""
+    encoder = "no embeddings" if view.encoder == "none" else f"encoder {short(view.encoder)}"
+    return [f"{short(view.protocol)} protocol", encoder, *([] if view.m is None else [f"m = {view.m}"])]
+
+
+def statement(view: ResultsView, cells: Mapping[CellKey, Cell]) -> str:
+    """Of the cells in a figure."""
+    prompts: dict[tuple[str, str], set[int]] = {}
+    for key, cell in cells.items():
+        prompts.setdefault((key.benchmark, key.data_hash), set()).add(cell.prompts)
+    return stated(
+        view,
+        {seed for cell in cells.values() for seed in cell.seeds},
+        [(benchmark, data, max(counts)) for (benchmark, data), counts in prompts.items()],
+        {cell.version for cell in cells.values()},
+    )
+
+
+def stated(
+    view: ResultsView, seeds: Collection[int], data: Sequence[tuple[str, str, int | None]], versions: Collection[str]
+) -> str:
+    """Of seeds, of benchmarks with the hash of their data and the number of test prompts, and of versions."""
+    said = rules(view)
+    if seeds:
+        said.append(f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, sorted(seeds)))}")
+    for benchmark, hash_, prompts in data:
+        count = "" if prompts is None else f", {prompts} test prompts"
+        said.append(f"{short(benchmark)}: data {short(hash_[:HASH])}{count}")
+    if versions:
+        said.append(f"RouterEval {', '.join(map(short, sorted(versions)))}")
+    return "; ".join(said)
+
+
+def left_out(choice: Choice) -> list[str]:
+    """A sentence on the routers that are not shown, where there are any."""
+    if not choice.left_out:
+        return []
+    return [f"Not shown: {listed(choice.left_out)} (--router chooses)."]
