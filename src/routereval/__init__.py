@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from routereval.evaluation import evaluate
     from routereval.metrics import METRICS
     from routereval.references import BestSingleHindsight, Oracle, Random, RandomMixture
+    from routereval.report.comparison import compare
     from routereval.results import ResultStore, RunResult, RunSpec
     from routereval.routers.auto import AutoRouter
     from routereval.routers.avengers import Avengers
@@ -77,6 +78,7 @@ _HOMES = {
     "evaluation": ("evaluate",),
     "metrics": ("METRICS",),
     "references": ("BestSingleHindsight", "Oracle", "Random", "RandomMixture"),
+    "report.comparison": ("compare",),
     "results": ("ResultStore", "RunResult", "RunSpec"),
     "routers.auto": ("AutoRouter",),
     "routers.avengers": ("Avengers",),

@@ -1,0 +1,197 @@
+"""A comparison on a terminal: pairs, ranks, what benchmarks can tell apart, what hindsight is worth."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.console import Group as Stack
+from rich.table import Table
+from rich.text import Text
+
+from routereval.report.comparison import Comparison
+from routereval.report.oracle_estimates import ORACLE, ROUTER, SINGLE, SUBSET, Interval, OracleEstimate
+from routereval.report.pair_differences import ALL, PairRow
+from routereval.report.printable import printable
+
+WIDE = 110
+"""From so many columns on an interval stands beside its number, not below it."""
+
+MOST_PAIRS, MOST_SCENARIOS = 40, 12
+"""How many rows are shown; the others are in the JSON and the frames."""
+
+CORRECTIONS = {"holm": "Holm", "bh": "BH"}
+
+
+def comparison_tables(found: Comparison, width: int) -> RenderableType:
+    """Everything that fits on a screen or two, with what it means below."""
+    blocks: list[RenderableType] = []
+    overall = len({(row.scenario, row.protocol, row.encoder) for row in found.by_scenario}) > 1
+    blocks.append(_pairs(found.pairs, found, width))
+    if len(found.pairs) > MOST_PAIRS:
+        left = len(found.pairs) - MOST_PAIRS
+        blocks.append(_dim(f"{left} more pairs: --json, or fewer by --router and --baseline"))
+    if overall and len(found.pairs) == 1:
+        blocks.append(_pairs(found.by_scenario, found, width))
+    blocks += [*map(_dim, legend(found)), Text("")]
+    blocks += [*map(_plain, sentences(found)), Text("")]
+    if found.oracles:
+        blocks.append(_oracles(found.oracles, width))
+        blocks += [*map(_dim, oracle_legend(found.oracles)), Text("")]
+    blocks += [_dim(f"note: {note}") for note in found.notes]
+    blocks += [Text(printable(f"failed: {line}"), style="red") for line in found.failed[:20]]
+    return Stack(*blocks, _dim(statement(found)))
+
+
+def as_text(found: Comparison, width: int = 120) -> str:
+    """The same without colours."""
+    buffer = io.StringIO()
+    Console(file=buffer, width=width, color_system=None).print(comparison_tables(found, width))
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
+
+
+def _pairs(rows: Sequence[PairRow], found: Comparison, width: int) -> Table:
+    wide = width >= WIDE
+    single = rows and rows[0].scenario != ALL
+    table = Table(pad_edge=False, box=box.SIMPLE_HEAD)
+    if single:
+        table.add_column("scenario", overflow="fold")
+    else:
+        table.add_column("router A", overflow="fold")
+        table.add_column("router B", overflow="fold")
+    if wide:
+        table.add_column("A", justify="right", no_wrap=True)
+        table.add_column("B", justify="right", no_wrap=True)
+    table.add_column("A - B", justify="right", no_wrap=True)
+    if wide or single:
+        table.add_column("p", justify="right", no_wrap=True)
+    table.add_column(f"p {CORRECTIONS[found.settings['correction']]}", justify="right", no_wrap=True)
+    if single:
+        table.add_column("differ", justify="right", no_wrap=True)
+        table.add_column("test", no_wrap=True)
+    else:
+        table.add_column("+/=/-", justify="right", no_wrap=True)
+    for row in rows[:MOST_PAIRS]:
+        names = [row.scenario] if single else [row.first, row.second]
+        means = [f"{row.first_mean:.3f}", f"{row.second_mean:.3f}"] if wide else []
+        difference = _number(row.difference, (row.low, row.high), "\n" if not wide else " ", "+")
+        raw = [_p(row.p)] if wide or single else []
+        last = [f"{row.differ}", row.test] if single else [f"{row.wins}/{row.ties}/{row.losses}"]
+        mark = " *" if row.significant else "  "
+        table.add_row(
+            *(Text(printable(name)) for name in names), *means, difference, *raw, _p(row.p_adjusted) + mark, *last
+        )
+    return table
+
+
+def legend(found: Comparison) -> list[str]:
+    """What stands in the tables of pairs."""
+    settings, pairs = found.settings, len(found.pairs)
+    drawn = {
+        "prompts": "prompts resampled",
+        "duplicates": "near-duplicate prompts resampled together",
+        "subset": "whole subsets resampled",
+    }[settings["cluster"]]
+    kept = {
+        "holm": "any false alarm among them at most 5 %",
+        "bh": "at most 5 % of the marked ones false alarms",
+    }[settings["correction"]]
+    over = f", corrected for {pairs} pairs ({kept})" if pairs > 1 else ""
+    return [
+        f"A - B: difference of the mean scores on the same prompts; [ ]: 95 % bootstrap interval, {drawn}",
+        f"*: p below 0.05{over}; +/=/-: in how many scenarios A is above, at, below B",
+    ]
+
+
+def sentences(found: Comparison) -> list[str]:
+    """Ranks and what each benchmark can tell apart, in words."""
+    marked = sum(row.significant for row in found.pairs)
+    said = [f"{marked} of {len(found.pairs)} pairs differ"]
+    tests = sorted({f"{row.test} ({row.draws:,})" if row.draws else row.test for row in found.pairs})
+    said[0] += f"; tested by {', '.join(tests)}" if tests else ""
+    if len(found.ranks) > 1:
+        ranks = ", ".join(f"{router} {rank:.1f}" for router, rank in list(found.ranks.items())[:10])
+        more = f" and {len(found.ranks) - 10} more" if len(found.ranks) > 10 else ""
+        line = f"mean ranks over {found.cells} cells: {ranks}{more}"
+        if not math.isnan(found.friedman_p):
+            line += f"; Friedman p = {found.friedman_p:.2g}, ranks further apart than "
+            line += f"{found.critical_difference:.2f} differ (Nemenyi, 5 %)"
+        said.append(line)
+    said += [one.sentence for one in found.detectable]
+    if found.detectable:
+        said.append("told apart: found in 4 of 5 such tests at 5 %, two-sided, before any correction for several pairs")
+    return said
+
+
+def statement(found: Comparison) -> str:
+    """How it was computed."""
+    one = found.settings
+    return (
+        f"protocol {', '.join(one['protocols'])}; encoder {', '.join(one['encoders'])}; {one['draws']:,} resamples, "
+        f"seed {one['seed']}; data {', '.join(f'{name} {digest[:8]}' for name, digest in one['data'].items())}; "
+        f"routereval {one['version']}"
+    )
+
+
+def oracle_legend(rows: Sequence[OracleEstimate]) -> list[str]:
+    """What stands in the table of hindsight."""
+    scenarios = len({(row.scenario, row.protocol, row.encoder) for row in rows})
+    said = [
+        "in hindsight: chosen and scored on the same prompts, which flatters; corrected: chosen on one half, scored on"
+    ]
+    said[0] += " the other. The oracle has no other half: an upper bound."
+    if scenarios > MOST_SCENARIOS:
+        said.append(f"{scenarios - MOST_SCENARIOS} more scenarios: --json")
+    return said
+
+
+def _oracles(rows: Sequence[OracleEstimate], width: int) -> Table:
+    """A row per scenario; narrow terminals show the corrected values only."""
+    by_scenario: dict[tuple[str, str, str], dict[str, OracleEstimate]] = {}
+    for row in rows:
+        by_scenario.setdefault((row.scenario, row.protocol, row.encoder), {})[row.kind] = row
+    kinds = [kind for kind in (ROUTER, SINGLE, SUBSET) if any(kind in one for one in by_scenario.values())]
+    table = Table(pad_edge=False, box=box.SIMPLE_HEAD)
+    table.add_column("scenario", overflow="fold")
+    for kind in kinds:
+        if width >= WIDE:
+            table.add_column(f"{kind},\nin hindsight", justify="right", no_wrap=True)
+        table.add_column(f"{kind},\ncorrected", justify="right", no_wrap=True)
+    if with_oracle := any(ORACLE in one for one in by_scenario.values()):
+        table.add_column("oracle,\nat most", justify="right", no_wrap=True)
+    for (scenario, _, _), one in list(by_scenario.items())[:MOST_SCENARIOS]:
+        cells: list[str | Text] = []
+        for kind in kinds:
+            found = one.get(kind)
+            if width >= WIDE:
+                cells.append("" if found is None else f"{found.observed:.3f}")
+            cells.append("" if found is None else _number(found.corrected, found.corrected_interval, "\n"))
+        if with_oracle:
+            top = one.get(ORACLE)
+            cells.append("" if top is None else _number(top.observed, top.observed_interval, "\n"))
+        table.add_row(Text(printable(scenario)), *cells)
+    return table
+
+
+def _number(value: float, interval: Interval, between: str, sign: str = "") -> Text:
+    if math.isnan(value):
+        return Text("-")
+    low, high = interval
+    spread = "" if math.isnan(low) else f"{between}[{low:{sign}.3f}, {high:{sign}.3f}]"
+    # Text, never a string: what stands in [ ] would be taken for markup.
+    return Text(f"{value:{sign}.3f}{spread}")
+
+
+def _p(value: float) -> str:
+    return "-" if math.isnan(value) else "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _dim(text: str) -> Text:
+    return Text(printable(text), style="dim")
+
+
+def _plain(text: str) -> Text:
+    return Text(printable(text))
