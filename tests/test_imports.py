@@ -25,6 +25,7 @@ LAYERS = [
     {"results"},
     {"evaluation"},
     {"runner", "report", "verification", "scoring", "scaling", "exporting", "routing"},
+    {"submissions"},
     {"api"},
     {"cli"},
 ]

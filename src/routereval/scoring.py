@@ -36,7 +36,7 @@ def score_file(
     """
     rules = protocols.protocol(protocol)
     predictions = read_predictions(path)
-    scenarios = _scenarios(predictions.scenario_ids, datasets, tables)
+    scenarios = scenarios_named(predictions.scenario_ids, datasets, tables)
     matched = match_predictions(predictions, scenarios)
     params = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     results = []
@@ -59,19 +59,24 @@ def score_file(
 def references_beside(results: Sequence[RunResult], datasets: Datasets, tables: Sequence[str] = ()) -> list[RunResult]:
     """Oracle, random and the best single models on the scenarios of these results: what to hold them against."""
     protocol = results[0].spec.protocol if results else "strict"
-    scenarios = _scenarios([result.spec.scenario for result in results], datasets, tables)
+    scenarios = scenarios_named([result.spec.scenario for result in results], datasets, tables)
     policies = (Oracle(), Random(), BestSingleHindsight(), BestSingle())
     return [evaluate(policy, scenario, protocol=protocol) for policy in policies for scenario in scenarios.values()]
 
 
 def records_of(results: Sequence[RunResult], datasets: Datasets, tables: Sequence[str] = ()) -> list[ScenarioRecord]:
     """What the scenarios of these results are tested on, for a results file to keep."""
-    scenarios = _scenarios([result.spec.scenario for result in results], datasets, tables)
+    scenarios = scenarios_named([result.spec.scenario for result in results], datasets, tables)
     return [record_of(scenario) for scenario in scenarios.values()]
 
 
-def _scenarios(ids: Sequence[str], datasets: Datasets, tables: Sequence[str]) -> dict[str, Scenario]:
-    """Those that exist; the others are for ``match_predictions`` to list."""
+def scenarios_named(ids: Sequence[str], datasets: Datasets, tables: Sequence[str]) -> dict[str, Scenario]:
+    """Those scenarios that exist, by id; the others are for ``match_predictions`` to list.
+
+    Raises
+    ------
+    RouterEvalError : none of them does; what was wrong with the first.
+    """
     from_tables = {one: data for data in map(datasets.benchmark, tables) for one in data.scenario_ids}
     found = {}
     problems = []
