@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from routereval.metrics import METRICS
     from routereval.references import BestSingleHindsight, Oracle, Random, RandomMixture
     from routereval.report.comparison import compare
+    from routereval.report.tabling import tables
     from routereval.results import ResultStore, RunResult, RunSpec
     from routereval.routers.auto import AutoRouter
     from routereval.routers.avengers import Avengers
@@ -79,6 +80,7 @@ _HOMES = {
     "metrics": ("METRICS",),
     "references": ("BestSingleHindsight", "Oracle", "Random", "RandomMixture"),
     "report.comparison": ("compare",),
+    "report.tabling": ("tables",),
     "results": ("ResultStore", "RunResult", "RunSpec"),
     "routers.auto": ("AutoRouter",),
     "routers.avengers": ("Avengers",),
