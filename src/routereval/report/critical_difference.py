@@ -25,7 +25,9 @@ def groups_alike(ranks: Mapping[str, float], critical_difference: float) -> list
     return groups
 
 
-def diagram(ranks: Mapping[str, float], critical_difference: float, *, note: str = "") -> Figure:
+def diagram(
+    ranks: Mapping[str, float], critical_difference: float, *, note: str = "", routers: int | None = None
+) -> Figure:
     """The figure; best ranks on the left, a bar over routers that do not differ.
 
     Parameters
@@ -33,14 +35,17 @@ def diagram(ranks: Mapping[str, float], critical_difference: float, *, note: str
     ranks : mean rank by router.
     critical_difference : what mean ranks must differ by.
     note : a line below, such as what was compared.
+    routers : how many were ranked, where those here are only some of them.
     """
     from matplotlib.figure import Figure
+
+    from routereval.report.figures.style import name_shown
 
     ordered = sorted(ranks, key=lambda name: ranks[name])
     count = len(ordered)
     left, right = (count + 1) // 2, count // 2
     groups = groups_alike(ranks, critical_difference)
-    low, high = 1.0, float(max(2, count))
+    low, high = 1.0, float(max(2, routers or count))
     rows = max(left, right, 1)
     levels = _levels(groups)
     bars = 0.35 * (max(levels, default=-1) + 1)
@@ -52,7 +57,7 @@ def diagram(ranks: Mapping[str, float], critical_difference: float, *, note: str
     axes.set_xlim(low - margin, high + margin)
     axes.set_ylim(height, -1.5)
     axes.plot([low, high], [0, 0], color="black", linewidth=1.2)
-    step = 1 if count <= 12 else 2 if count <= 24 else 5
+    step = 1 if high <= 12 else 2 if high <= 24 else 5 if high <= 60 else 10
     for tick in range(1, int(high) + 1):
         axes.plot([tick, tick], [-0.12, 0], color="black", linewidth=1)
         if (tick - 1) % step == 0:
@@ -65,12 +70,7 @@ def diagram(ranks: Mapping[str, float], critical_difference: float, *, note: str
         y = 0.75 + bars + 0.42 * row
         edge = low - 0.02 * margin if on_left else high + 0.02 * margin
         axes.plot([rank, rank, edge], [0, y, y], color="0.45", linewidth=0.8)
-        # No markup: a "$" in a name is a "$".
-        label = (
-            f"{name.replace('$', chr(92) + '$')}  {rank:.1f}"
-            if on_left
-            else f"{rank:.1f}  {name.replace('$', chr(92) + '$')}"
-        )
+        label = f"{name_shown(name, 44)}  {rank:.1f}" if on_left else f"{rank:.1f}  {name_shown(name, 44)}"
         beside = edge - 0.02 * margin if on_left else edge + 0.02 * margin
         axes.text(beside, y, label, ha="right" if on_left else "left", va="center", fontsize=9)
     for (first, last), level in zip(groups, levels, strict=True):

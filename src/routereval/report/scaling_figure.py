@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from routereval import facts
 from routereval.errors import ParameterError
 from routereval.report.curves import CHANCE, ORACLE, PUBLISHED, share_label
+from routereval.report.figures.style import MARKERS, name_shown
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -77,7 +78,7 @@ def scaling_figure(rows: Rows, references: Mapping[str, float | None] | None = N
         if reference is not None:
             axes.axhline(reference, color="0.25", linestyle=(0, (5, 4)), linewidth=1, label="Perf(ref)", zorder=1)
         known = facts.benchmarks().get(benchmark)
-        axes.set_title(benchmark if known is None else known.title, fontsize=10)
+        axes.set_title(name_shown(benchmark, 44) if known is None else known.title, fontsize=10)
         handles, labels = axes.get_legend_handles_labels()
         entries |= dict(zip(labels, handles, strict=True))
     for axes in panels[len(benchmarks) :]:
@@ -101,7 +102,12 @@ def _panel(axes: Axes, rows: Rows, policies: Sequence[str], styles: Mapping[str,
             continue
         # A few sizes are points that lines join; hundreds are a line.
         marker = "o" if len(curve) < 30 else ""
-        axes.plot(m, mu, **styles[policy], marker=marker, markersize=3, label=_title(policy))
+        if _share(policy) is None and not marker:
+            # Lines that cross are told apart by their marks where there is no colour.
+            styled = {**styles[policy], "marker": MARKERS[list(styles).index(policy) % len(MARKERS)], "markevery": 0.1}
+        else:
+            styled = {**styles[policy], "marker": marker}
+        axes.plot(m, mu, **styled, markersize=4 if "markevery" in styled else 3, label=_title(policy))
         banded = [row for row in curve if row["mu_low"] is not None]
         axes.fill_between(
             [row["m"] for row in banded],
@@ -113,11 +119,22 @@ def _panel(axes: Axes, rows: Rows, policies: Sequence[str], styles: Mapping[str,
         )
     if any(row["policy"].endswith(PUBLISHED) for row in rows):
         axes.plot([], [], linestyle=":", marker=".", markersize=4, linewidth=1, color="0.4", label="published")
-    axes.set_xscale("log")
+    _log_axis(axes, [row["m"] for row in rows])
     axes.grid(alpha=0.25, linewidth=0.5)
     axes.tick_params(labelsize=8)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
+
+
+def _log_axis(axes: Axes, sizes: Sequence[int]) -> None:
+    """A log axis with plain numbers: powers of ten, and 2 and 5 times these where there are few."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    few = max(sizes) / min(sizes) < 200
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda m, _: f"{m:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _in_order(policies: Sequence[str]) -> list[str]:
@@ -162,4 +179,8 @@ def _title(policy: str) -> str:
     share = _share(policy)
     if policy in (ORACLE, CHANCE):
         return f"{policy} = $r_o$({share:g})"
-    return policy if share is None else f"$r_o$({share:g})"
+    if share is not None:
+        return f"$r_o$({share:g})"
+    # A label that begins with "_" is none to matplotlib.
+    shown = name_shown(policy, 36)
+    return f" {shown}" if shown.startswith("_") else shown

@@ -12,9 +12,8 @@ from routereval.report.figures.cells import Cell, gap_closed, mean_of
 from routereval.report.figures.dots import DotPlot
 from routereval.report.figures.frames import described, frame_of, grouped, task_titles
 from routereval.report.figures.spec import Drawn, FigureSpec, Missing
-from routereval.report.figures.statement import left_out, statement
-from routereval.report.figures.strategies import MOST_PANELS, more_tasks
-from routereval.report.figures.style import listed, put_note, short
+from routereval.report.figures.statement import left_out, more_tasks, statement
+from routereval.report.figures.style import MOST_PANELS, NOTHING_RAN, listed, put_note, short
 from routereval.report.figures.view import CellKey, ResultsView, Task
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ SCHEMA = {
 def draw(view: ResultsView) -> Drawn | Missing:
     """A panel for each benchmark, a row for each router: ratio of means over strategies, then over pool sizes."""
     if not view.runs:
-        return Missing("no run succeeded; make some with: routereval run")
+        return Missing(NOTHING_RAN)
     choice = view.choice()
     references = [label for label in choice.references if label != "oracle"]
     cells = view.cells([*choice.routers, *references])

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from routereval.report.figures.cells import Cell
 from routereval.report.figures.style import listed, short
-from routereval.report.figures.view import CellKey, Choice, ResultsView
+from routereval.report.figures.view import CellKey, Choice, ResultsView, Task
 
 HASH = 8
 """How many characters of a data hash are shown."""
@@ -51,3 +51,9 @@ def left_out(choice: Choice) -> list[str]:
     if not choice.left_out:
         return []
     return [f"Not shown: {listed(choice.left_out)} (--router chooses)."]
+
+
+def more_tasks(view: ResultsView, shown: Sequence[Task], among: Sequence[Task] | None = None) -> list[str]:
+    """A sentence on benchmarks that there was no room for, where there are any."""
+    rest = [task.benchmark for task in (view.tasks if among is None else among) if task not in shown]
+    return [f"No room for {listed(rest)} (--scenario chooses)."] if rest else []

@@ -8,14 +8,13 @@ from routereval.report.figures.cells import estimate
 from routereval.report.figures.dots import DotPlot
 from routereval.report.figures.frames import counted, described, frame_of, grouped, near, task_titles
 from routereval.report.figures.spec import Drawn, FigureSpec, Missing
-from routereval.report.figures.statement import left_out, statement
-from routereval.report.figures.style import put_note, short
+from routereval.report.figures.statement import left_out, more_tasks, statement
+from routereval.report.figures.style import MOST_PANELS, NOTHING_RAN, put_note, short
 from routereval.report.figures.view import ResultsView
 
 if TYPE_CHECKING:
     import polars as pl
 
-MOST_PANELS = 12
 ORDER = ("all_strong", "all_weak", "strong_to_weak", "random", "all")
 SCHEMA = {
     **{"benchmark": str, "data_hash": str, "m": int, "strategy": str, "router": str},
@@ -26,7 +25,7 @@ SCHEMA = {
 def draw(view: ResultsView) -> Drawn | Missing:
     """A panel for each benchmark; a row for each router, a mark for each strategy."""
     if not view.runs:
-        return Missing("no run succeeded; make some with: routereval run")
+        return Missing(NOTHING_RAN)
     choice = view.choice()
     cells = view.cells(choice.everyone)
     tasks = view.tasks[:MOST_PANELS]
@@ -46,7 +45,7 @@ def draw(view: ResultsView) -> Drawn | Missing:
             }
             for key, cell in here.items()
         ]
-    plot = DotPlot(choice.routers, choice.references, strategies, "mean score mu of the chosen models, 95 % interval")
+    plot = DotPlot(choice.routers, choice.references, strategies, "mean score mu, 95 % interval")
     figure = plot.figure(task_titles(tasks), values)
     shown = {key: cell for key, cell in cells.items() if key[:2] in tasks}
     notes = ["Rows: routers, best on top, then references, which read the answers. Each mark is the mean over seeds."]
@@ -54,12 +53,6 @@ def draw(view: ResultsView) -> Drawn | Missing:
     note = "\n".join([*notes, statement(view, shown)])
     put_note(figure, note)
     return Drawn(figure, frame_of(rows, SCHEMA), note)
-
-
-def more_tasks(view: ResultsView, tasks: tuple[Any, ...]) -> list[str]:
-    """A sentence on benchmarks for which there was no room."""
-    rest = len(view.tasks) - len(tasks)
-    return [f"{rest} more benchmarks have no room here (--scenario chooses)."] if rest else []
 
 
 def alt(frame: pl.DataFrame) -> str:

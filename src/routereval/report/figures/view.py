@@ -191,6 +191,7 @@ def views_of(store: ResultStore, scenario: str = "", routers: Sequence[str] = ()
     settings |= dict.fromkeys((p.spec.protocol, p.spec.encoder) for p in points if p.spec.protocol != "none")
     if not settings and points:
         settings = {("none", "none"): None}
+    homes = _homes(runs, points, list(settings))
     views = []
     for protocol, encoder in settings:
         here = [run for run in runs if (run.spec.protocol, run.spec.encoder) == (protocol, encoder)]
@@ -203,13 +204,37 @@ def views_of(store: ResultStore, scenario: str = "", routers: Sequence[str] = ()
                 runs=_newest(run for run in done if run.spec.train_size is None),
                 partial=_newest(run for run in done if run.spec.train_size is not None),
                 failed=len(here) - len(done),
-                curves=tuple(
-                    p for p in points if (p.spec.protocol, p.spec.encoder) in ((protocol, encoder), ("none", "none"))
-                ),
+                curves=tuple(p for p in points if (protocol, encoder) in homes[_curve_of(p)]),
                 routers=tuple(routers),
             )
         )
     return views
+
+
+def _curve_of(point: CurvePoint) -> tuple[str, str, str, str]:
+    spec = point.spec
+    return spec.benchmark, spec.data_hash, spec.protocol, spec.encoder
+
+
+def _homes(
+    runs: Sequence[StoredRun], points: Sequence[CurvePoint], settings: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str, str, str], set[tuple[str, str]]]:
+    """In which views curves belong.
+
+    The oracle's and chance's have neither protocol nor encoder: they go wherever routers were drawn or run on the same
+    data, else on the same benchmark, else into the first view.
+    """
+    own = {_curve_of(p) for p in points if p.spec.protocol != "none"}
+    own |= {(r.spec.benchmark, r.spec.data_hash, r.spec.protocol, r.spec.encoder) for r in runs if r.error is None}
+    homes: dict[tuple[str, str, str, str], set[tuple[str, str]]] = {}
+    for curve in {_curve_of(p) for p in points}:
+        benchmark, data, protocol, encoder = curve
+        if protocol != "none":
+            homes[curve] = {(protocol, encoder)}
+            continue
+        same = {other[2:] for other in own if other[:2] == (benchmark, data)}
+        homes[curve] = same or {other[2:] for other in own if other[0] == benchmark} or set(settings[:1])
+    return homes
 
 
 def key_of(spec: RunSpec) -> CellKey:
