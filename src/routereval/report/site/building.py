@@ -1,0 +1,146 @@
+"""The whole site: read a results file once, write its pages, scripts and data into a folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from routereval.progress import Progress, unseen
+from routereval.report.site.boards import BoardMaker
+from routereval.report.site.csv_files import RunsFile, write_boards, write_scenes
+from routereval.report.site.folder import replacing
+from routereval.report.site.inventory import Inventory, take_inventory
+from routereval.report.site.pages import POLICY, Page, about_page, pages_of
+from routereval.report.site.scenes import read_scene
+from routereval.results import ResultStore
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_HERE = files("routereval.report.site")
+_DATA = (
+    ("leaderboard.csv", "Every leaderboard: each choice of benchmark, pool size, strategy, protocol and encoder."),
+    ("scenarios.csv", "Every router on every scenario, means over seeds, with intervals."),
+    ("runs.csv", "Every run: its key, metrics, intervals, seconds, error, and the command that makes it again."),
+)
+
+
+@dataclass(frozen=True)
+class Built:
+    """A report that was written.
+
+    Parameters
+    ----------
+    folder : where; ``index.html`` is the first page.
+    pages, runs, failed : how many.
+    """
+
+    folder: Path
+    pages: int
+    runs: int
+    failed: int
+
+
+def build_site(results: Path, out: Path, *, progress: Progress = unseen) -> Built:
+    """Write the report of a results file into a folder, replacing a report that is there.
+
+    Per-prompt values are read scenario by scenario, so that a file of any number of runs fits into memory.
+
+    Raises
+    ------
+    ResultsError : no results file, or it cannot be read.
+    ParameterError : the folder holds something that is no report of ours.
+    """
+    with ResultStore(results, create=False) as store, replacing(out) as folder:
+        (folder / "data").mkdir()
+        with RunsFile(folder / "data" / "runs.csv") as file:
+            inventory = take_inventory(store.iter_runs(outcomes=False), file.add)
+        maker = _boards(store, inventory, progress)
+        write_boards(folder / "data" / "leaderboard.csv", inventory, maker)
+        write_scenes(folder / "data" / "scenarios.csv", inventory, maker)
+        _copy_assets(folder / "assets")
+        writer = _Writer(folder, inventory, results.name)
+        for page in pages_of(inventory, maker):
+            writer.write(page)
+        writer.write(about_page(inventory, _files(folder), []))
+    return Built(out, writer.pages, inventory.runs, len(inventory.failed))
+
+
+def _boards(store: ResultStore, inventory: Inventory, progress: Progress) -> BoardMaker:
+    # By name, so that the scenarios of a benchmark come one after the other.
+    inventory.scenes = dict(sorted(inventory.scenes.items()))
+    maker = BoardMaker(inventory)
+    with progress("reading", len(inventory.scenes)) as advance:
+        for index, (scene, by_router) in enumerate(inventory.scenes.items()):
+            found = read_scene(store, scene, by_router)
+            if found is not None:
+                maker.add(index, *found)
+            advance()
+    maker.finish()
+    return maker
+
+
+class _Writer:
+    """Fills templates and writes pages."""
+
+    def __init__(self, folder: Path, inventory: Inventory, source: str):
+        self._folder = folder
+        self._environment = _environment()
+        self._everywhere: Mapping[str, Any] = {
+            "policy": POLICY,
+            "version": version("routereval"),
+            "source": source,
+            "ended": inventory.ended[:16].replace("T", " "),
+            "failures": f"{len(inventory.failed):,}",
+        }
+        self.pages = 0
+
+    def write(self, page: Page) -> None:
+        """One page."""
+        path = self._folder / page.path
+        path.parent.mkdir(exist_ok=True)
+        root = "../" * page.path.count("/")
+        template = self._environment.get_template(f"{page.template}.html.j2")
+        text = template.render(**self._everywhere, root=root, **page.values)
+        # A surrogate on its own, which a damaged name may hold, is no text.
+        path.write_text(text.encode("utf-8", "replace").decode("utf-8"), encoding="utf-8", newline="\n")
+        self.pages += 1
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("routereval.report.site", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _copy_assets(folder: Path) -> None:
+    folder.mkdir()
+    for asset in (_HERE / "assets").iterdir():
+        if asset.name.endswith((".css", ".js")):
+            (folder / asset.name).write_bytes(asset.read_bytes())
+    with (files("plotly") / "package_data" / "plotly.min.js").open("rb") as source:
+        with (folder / "plotly.min.js").open("wb") as target:
+            shutil.copyfileobj(source, target)
+
+
+def _files(folder: Path) -> list[dict[str, Any]]:
+    return [
+        {"href": f"data/{name}", "name": name, "size": _size(folder / "data" / name), "about": about, "download": True}
+        for name, about in _DATA
+    ]
+
+
+def _size(path: Path) -> str:
+    size = path.stat().st_size
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"

@@ -1,0 +1,102 @@
+"""The data behind the pages as CSV: a row for each run, for each scenario and router, and for each leaderboard row."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from routereval.report.site.boards import COLUMNS, BoardMaker
+from routereval.report.site.commands import command_of
+from routereval.report.site.inventory import Inventory
+from routereval.results import StoredRun
+from routereval.results.run import canonical_json
+
+RUN_METRICS = ("mu", "V_R", "V_B", "V_B_train", "E_p", "gap_closed", "regret")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def safe(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe before it."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.6g}"
+    if isinstance(value, str):
+        # A surrogate on its own cannot be written; nobody's name has one by good will.
+        value = value.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+        return "'" + value if value.startswith(_FORMULA) else value
+    return "" if value is None else value
+
+
+class RunsFile:
+    """``runs.csv``, written while runs are read."""
+
+    def __init__(self, path: Path):
+        self._file = path.open("w", encoding="utf-8", newline="")
+        self._write = csv.writer(self._file).writerow
+        spec = ("scenario", "router", "params", "protocol", "encoder", "seed", "train_size", "data_hash", "code")
+        ends = (f"{name}{end}" for name in RUN_METRICS for end in ("", "_low", "_high"))
+        self._write(["key", "label", *spec, *ends, "seconds", "predict_seconds", "ended", "error", "command"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, run: StoredRun, label: str) -> None:
+        """One run."""
+        spec = run.spec
+        numbers: list[float] = []
+        for name in RUN_METRICS:
+            numbers += (run.metrics.get(name, math.nan), *run.intervals.get(name, (math.nan, math.nan)))
+        row = (
+            *(run.key, label, spec.scenario, spec.router, canonical_json(dict(spec.params)), spec.protocol),
+            *(spec.encoder, spec.seed, spec.train_size, spec.data_hash, spec.code, *numbers),
+            *(run.seconds, run.predict_seconds, run.ended, run.error, command_of(spec)),
+        )
+        self._write([safe(value) for value in row])
+
+
+def write_boards(path: Path, inventory: Inventory, maker: BoardMaker) -> None:
+    """Every row of every leaderboard."""
+    header = ["protocol", "benchmark", "m", "strategy", "encoder", "router", "kind", "place", "scenarios", "of"]
+    rows = (
+        [
+            *(c.protocol, *("all" if part is None else part for part in (c.benchmark, c.m, c.strategy, c.encoder))),
+            *(router.label, router.kind, board.position[i] or None, board.have[i], board.scenes),
+            *board.values[i].ravel().tolist(),
+        ]
+        for c, board in maker.boards.items()
+        for i, router in enumerate(inventory.routers[row] for row in board.rows)
+    )
+    _write(path, [*header, *_ends(COLUMNS)], rows)
+
+
+def write_scenes(path: Path, inventory: Inventory, maker: BoardMaker) -> None:
+    """Every router on every scenario, means over seeds."""
+    rows = (
+        [
+            *(one.scene.scenario, one.scene.protocol, one.scene.encoder, one.scene.data_hash, router.label, router.kind),
+            *(one.prompts, len(inventory.scenes[one.scene][router.index]), *one.values[i, :-1].ravel().tolist()),
+        ]
+        for one in maker.scene_rows
+        for i, router in enumerate(inventory.routers[row] for row in one.rows)
+    )
+    header = ["scenario", "protocol", "encoder", "data_hash", "router", "kind", "prompts", "seeds"]
+    _write(path, [*header, *_ends(COLUMNS[:-1])], rows)
+
+
+def _ends(names: Sequence[str]) -> list[str]:
+    return [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
+
+
+def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows([safe(value) for value in row] for row in rows)

@@ -1,0 +1,232 @@
+"""What each page shows: templates and the values they are filled with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routereval import facts, protocols
+from routereval.report.site.boards import COLUMNS, Board, BoardMaker
+from routereval.report.site.embedding import script_json
+from routereval.report.site.failures import failure_rows
+from routereval.report.site.formatting import Shown, shown, whole
+from routereval.report.site.inventory import REFERENCE, Inventory, RouterEntry
+from routereval.report.site.naming import slug
+
+SCALE = 10_000
+"""Numbers within a page are whole numbers of so many parts: short, and more digits than are shown."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self' file:; style-src 'self' file: 'unsafe-inline'; "
+    "img-src 'self' file: data: blob:; base-uri 'none'; form-action 'none'"
+)
+"""Scripts and styles out of files of the site alone: ``file:`` stands for the site where it is opened from disk, and means
+nothing where it is served. plotly writes styles into the page."""
+
+FEW = 200
+"""Fewer test prompts than this tell only large differences apart; a page says so."""
+
+_SIGNED = ("gain", "behind")
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page, ready to be written: its path within the site, its template, and the values in it."""
+
+    path: str
+    template: str
+    values: Mapping[str, Any]
+
+
+def pages_of(inventory: Inventory, maker: BoardMaker) -> Iterator[Page]:
+    """Every page but the one about method and data, which lists what was written."""
+    yield _index(inventory, maker)
+    yield Page("benchmarks.html", "benchmarks", {"here": "benchmarks", "benchmarks": benchmark_rows(inventory, maker)})
+    failures = failure_rows(inventory)
+    yield Page("failures.html", "failures", {"here": "failures", "rows": failures.rows, "lead": failures.lead})
+    from routereval.report.site.benchmark_page import benchmark_page
+    from routereval.report.site.router_page import router_pages
+
+    for benchmark in inventory.benchmarks:
+        yield benchmark_page(inventory, maker, benchmark)
+    yield from router_pages(inventory, maker)
+
+
+def title_of(benchmark: str) -> str:
+    """How a benchmark is called on a page."""
+    known = facts.benchmarks().get(benchmark)
+    return benchmark if known is None else known.title
+
+
+def benchmark_path(benchmark: str) -> str:
+    """Where its page is."""
+    return f"benchmarks/{slug(benchmark)}.html"
+
+
+def router_path(router: RouterEntry) -> str:
+    """Where its page is."""
+    return f"routers/{slug(router.label, router.code)}.html"
+
+
+def numbers(values: NDArray[np.float64]) -> list[Shown]:
+    """The columns of a row (7, 3) as cells."""
+    return [
+        shown(*values[i].tolist(), signed=name in _SIGNED[:1]) for i, name in enumerate(COLUMNS[: len(values)])
+    ]
+
+
+def scaled(values: NDArray[np.float64]) -> list[int | None]:
+    """Numbers for the scripts of a page, as one flat list."""
+    flat = np.asarray(values, dtype=np.float64).ravel()
+    known = np.isfinite(flat)
+    rounded = np.rint(np.where(known, flat, 0.0) * SCALE).astype(np.int64).tolist()
+    return [value if ok else None for value, ok in zip(rounded, known.tolist(), strict=True)]
+
+
+def summary(inventory: Inventory) -> str:
+    """How much there is, in a sentence."""
+    routers = sum(router.kind != REFERENCE for router in inventory.routers)
+    failed = len(inventory.failed)
+    return (
+        f"{whole(routers, 'router')} on {whole(len({s.scenario for s in inventory.scenes}), 'scenario')} of "
+        f"{whole(len(inventory.benchmarks), 'benchmark')}; {whole(inventory.runs, 'run')}, "
+        f"{'none' if not failed else f'{failed:,}'} failed."
+    )
+
+
+def _index(inventory: Inventory, maker: BoardMaker) -> Page:
+    axes = [{"name": "protocol", "title": "Protocol", "all": False, "values": inventory.protocols}]
+    titles = {"benchmark": "Benchmark", "m": "Pool size m", "strategy": "Strategy", "encoder": "Encoder"}
+    for name, title in titles.items():
+        have = maker.axes[name] if len(maker.axes[name]) > 1 else []
+        axes.append({"name": name, "title": title, "all": True, "values": [str(value) for value in have]})
+    board = maker.board(inventory.protocols[0]) if inventory.protocols else None
+    embedded = {
+        "routers": [[router.label, router_path(router), router.kind] for router in inventory.routers],
+        "axes": axes,
+        "columns": list(COLUMNS),
+        "boards": {_key(axes, board): _embedded(board) for board in maker.boards.values()},
+    }
+    rows = [] if board is None else board_rows(inventory, board)
+    return Page(
+        "index.html",
+        "index",
+        {
+            "here": "index",
+            "summary": summary(inventory),
+            "axes": axes,
+            "board": rows,
+            "status": "" if board is None else f"{whole(board.scenes, 'scenario')}, protocol {board.choice.protocol}.",
+            "benchmarks": benchmark_rows(inventory, maker),
+            "data": script_json(embedded),
+        },
+    )
+
+
+def board_rows(inventory: Inventory, board: Board) -> list[dict[str, Any]]:
+    """The rows of a leaderboard, highest mu first."""
+    order = np.argsort(-np.nan_to_num(board.values[:, 0, 0], nan=-1.0), kind="stable")
+    rows = []
+    for i in order.tolist():
+        router = inventory.routers[int(board.rows[i])]
+        low, high = board.values[i, -1, 1:].tolist()
+        rows.append(
+            {
+                "label": router.label,
+                "href": router_path(router),
+                "kind": router.kind,
+                "position": int(board.position[i]),
+                "numbers": numbers(board.values[i]),
+                "leads": router.index == board.leader,
+                "same": low <= 0 <= high,
+                "have": int(board.have[i]),
+                "scenes": board.scenes,
+                "partial": bool(board.have[i] < board.scenes),
+            }
+        )
+    return rows
+
+
+def benchmark_rows(inventory: Inventory, maker: BoardMaker) -> list[dict[str, Any]]:
+    """A row for each benchmark and protocol: how large it is and who is best."""
+    rows = []
+    for benchmark in inventory.benchmarks:
+        for protocol in inventory.protocols:
+            board = maker.board(protocol, benchmark=benchmark)
+            if board is None or all(scene.benchmark != benchmark or scene.protocol != protocol for scene in inventory.scenes):
+                continue
+            competing = [i for i, row in enumerate(board.rows) if inventory.routers[row].competes]
+            first = int(np.flatnonzero(board.rows == board.leader)[0]) if board.leader >= 0 else None
+            few, many = board.prompts
+            rows.append(
+                {
+                    "name": benchmark,
+                    "title": title_of(benchmark),
+                    "href": benchmark_path(benchmark),
+                    "protocol": protocol if len(inventory.protocols) > 1 else "",
+                    "scenes": board.scenes,
+                    "prompts": few,
+                    "prompts_text": str(few) if few == many else f"{few} to {many}",
+                    "routers": len(competing),
+                    "best": "" if first is None else inventory.routers[board.leader].label,
+                    "best_href": "" if first is None else router_path(inventory.routers[board.leader]),
+                    "mu": shown(math.nan, math.nan, math.nan) if first is None else numbers(board.values[first])[0],
+                    "gain": shown(math.nan, math.nan, math.nan) if first is None else numbers(board.values[first])[1],
+                    "better": int(sum(board.values[i, 1, 1] > 0 for i in competing)),
+                }
+            )
+    return rows
+
+
+def about_page(
+    inventory: Inventory, files: Sequence[Mapping[str, Any]], figures: Sequence[Mapping[str, Any]]
+) -> Page:
+    """How numbers came about, and every file."""
+    notes = [
+        (note, whole(len(where), "scenario") if len(where) > 1 else next(iter(where)))
+        for note, where in sorted(inventory.notes.items())[:100]
+    ]
+    return Page(
+        "about.html",
+        "about",
+        {
+            "here": "about",
+            "summary": summary(inventory),
+            "protocols": [
+                (name, protocols.PROTOCOLS[name].about) for name in inventory.protocols if name in protocols.PROTOCOLS
+            ],
+            "files": files,
+            "figures": figures,
+            "notes": notes,
+            "left_out": inventory.left_out[:100],
+            "versions": ", ".join(sorted(inventory.versions)) or "unknown",
+        },
+    )
+
+
+def _key(axes: Sequence[Mapping[str, Any]], board: Board) -> str:
+    parts = []
+    for axis in axes:
+        value = getattr(board.choice, axis["name"])
+        parts.append("" if value is None else str(axis["values"].index(str(value))))
+    return ",".join(parts)
+
+
+def _embedded(board: Board) -> dict[str, Any]:
+    return {
+        "rows": board.rows.tolist(),
+        "values": scaled(board.values),
+        "have": board.have.tolist(),
+        "position": board.position.tolist(),
+        "leader": board.leader,
+        "scenes": board.scenes,
+        "benchmarks": board.benchmarks,
+        "prompts": list(board.prompts),
+    }
+
+
