@@ -60,10 +60,25 @@ class ComparedCell:
         return self.spec.scenario
 
     @property
+    def place(self) -> tuple[str, str, str, str, int, str]:
+        """Where it stands among others: small pools first."""
+        return (*self.pool_size_cell, self.spec.scenario)
+
+    @property
     def pool_size_cell(self) -> tuple[str, str, str, str, int]:
         """What strategies are averaged within, as in ``routereval rank``."""
         spec = self.spec
         return spec.benchmark, spec.protocol, spec.encoder, spec.data_hash, spec.m
+
+
+@dataclass(frozen=True)
+class FailedRun:
+    """A run that takes no part, and why; the router's other seeds in that scenario take none either."""
+
+    router: str
+    scenario: str
+    seed: int
+    error: str
 
 
 @dataclass(frozen=True)
@@ -74,13 +89,13 @@ class Gathered:
     ----------
     routers : labels, in alphabetical order.
     baseline : the label every other is compared with; None: all pairs.
-    failed : a sentence for each run that failed.
+    failed : every run that failed.
     """
 
     routers: tuple[str, ...]
     cells: tuple[ComparedCell, ...]
     baseline: str | None
-    failed: tuple[str, ...]
+    failed: tuple[FailedRun, ...]
     notes: tuple[str, ...] = field(default=())
 
 
@@ -120,18 +135,19 @@ def gather(
     notes = _newest_only(members)
     _read(source, members)
     failed = tuple(
-        f"{label} on {run.spec.scenario}: {run.error}"
+        FailedRun(label, run.spec.scenario, run.spec.seed, run.error)
         for cell in members.values()
         for label, member in cell.items()
         for run in member.runs
         if run.error is not None
     )
-    cells = tuple(cell for cell in (_compared(one) for one in members.values()) if cell is not None)
+    found = (_compared(one) for one in members.values())
+    cells = tuple(sorted((cell for cell in found if cell is not None), key=lambda cell: cell.place))
     have = {label for cell in cells for label in cell.scores}
     if len(have) < 2 or (base is not None and base not in have):
         raise ParameterError(
             "there is nothing to compare: no scenario on which two routers have runs that did not fail"
-            + (f" ({failed[0]})" if failed else "")
+            + (f" ({failed[0].router} on {failed[0].scenario}: {failed[0].error})" if failed else "")
         )
     return Gathered(tuple(sorted(have)), cells, base, failed, tuple(notes))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from routereval.errors import ParameterError
-from routereval.report.compared_cells import ComparedCell, Gathered, RunSource, gather
+from routereval.report.compared_cells import ComparedCell, FailedRun, Gathered, RunSource, gather
 from routereval.report.detectable import Detectable, detectable_of
 from routereval.report.oracle_estimates import OracleEstimate, oracle_estimates
 from routereval.report.pair_differences import (
@@ -78,7 +78,7 @@ class Comparison:
     critical_difference: float
     detectable: tuple[Detectable, ...]
     oracles: tuple[OracleEstimate, ...]
-    failed: tuple[str, ...] = field(default=())
+    failed: tuple[FailedRun, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -198,7 +198,7 @@ def _comparison(
     ]
     return Comparison(
         pairs=tuple(pairs),
-        by_scenario=tuple(sorted(by_scenario, key=lambda row: (row.scenario, row.protocol, row.encoder))),
+        by_scenario=tuple(by_scenario),
         routers=tuple(rows),
         cells=cells,
         friedman_p=p,

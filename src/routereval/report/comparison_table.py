@@ -14,7 +14,7 @@ from rich.text import Text
 
 from routereval.report.comparison import Comparison
 from routereval.report.oracle_estimates import ORACLE, ROUTER, SINGLE, SUBSET, Interval, OracleEstimate
-from routereval.report.pair_differences import ALL, PairRow
+from routereval.report.pair_differences import PairRow
 from routereval.report.printable import printable
 
 WIDE = 110
@@ -28,21 +28,18 @@ CORRECTIONS = {"holm": "Holm", "bh": "BH"}
 
 def comparison_tables(found: Comparison, width: int) -> RenderableType:
     """Everything that fits on a screen or two, with what it means below."""
-    blocks: list[RenderableType] = []
-    overall = len({(row.scenario, row.protocol, row.encoder) for row in found.by_scenario}) > 1
-    blocks.append(_pairs(found.pairs, found, width))
+    blocks: list[RenderableType] = [_pair_table(found, width)]
     if len(found.pairs) > MOST_PAIRS:
-        left = len(found.pairs) - MOST_PAIRS
-        blocks.append(_dim(f"{left} more pairs: --json, or fewer by --router and --baseline"))
-    if overall and len(found.pairs) == 1:
-        blocks.append(_pairs(found.by_scenario, found, width))
+        blocks.append(_dim(f"{len(found.pairs) - MOST_PAIRS} more pairs: --json, or fewer by --router and --baseline"))
+    if len(found.pairs) == 1 and len(found.by_scenario) > 1:
+        blocks.append(_scenario_table(found, width))
     blocks += [*map(_dim, legend(found)), Text("")]
     blocks += [*map(_plain, sentences(found)), Text("")]
     if found.oracles:
         blocks.append(_oracles(found.oracles, width))
         blocks += [*map(_dim, oracle_legend(found.oracles)), Text("")]
     blocks += [_dim(f"note: {note}") for note in found.notes]
-    blocks += [Text(printable(f"failed: {line}"), style="red") for line in found.failed[:20]]
+    blocks += [Text(printable(f"failed: {line}"), style="red") for line in failures(found)]
     return Stack(*blocks, _dim(statement(found)))
 
 
@@ -53,38 +50,55 @@ def as_text(found: Comparison, width: int = 120) -> str:
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 
 
-def _pairs(rows: Sequence[PairRow], found: Comparison, width: int) -> Table:
+def _pair_table(found: Comparison, width: int) -> Table:
+    """Every two routers over all scenarios that both have."""
     wide = width >= WIDE
-    single = rows and rows[0].scenario != ALL
-    table = Table(pad_edge=False, box=box.SIMPLE_HEAD)
-    if single:
-        table.add_column("scenario", overflow="fold")
-    else:
-        table.add_column("router A", overflow="fold")
-        table.add_column("router B", overflow="fold")
-    if wide:
-        table.add_column("A", justify="right", no_wrap=True)
-        table.add_column("B", justify="right", no_wrap=True)
-    table.add_column("A - B", justify="right", no_wrap=True)
-    if wide or single:
-        table.add_column("p", justify="right", no_wrap=True)
-    table.add_column(f"p {CORRECTIONS[found.settings['correction']]}", justify="right", no_wrap=True)
-    if single:
-        table.add_column("differ", justify="right", no_wrap=True)
-        table.add_column("test", no_wrap=True)
-    else:
-        table.add_column("+/=/-", justify="right", no_wrap=True)
-    for row in rows[:MOST_PAIRS]:
-        names = [row.scenario] if single else [row.first, row.second]
+    columns = ["A", "B"] if wide else []
+    columns += ["A - B", *_p_columns(found, wide), "+/=/-"]
+    table = _table(["router A", "router B"], columns)
+    for row in found.pairs[:MOST_PAIRS]:
         means = [f"{row.first_mean:.3f}", f"{row.second_mean:.3f}"] if wide else []
-        difference = _number(row.difference, (row.low, row.high), "\n" if not wide else " ", "+")
-        raw = [_p(row.p)] if wide or single else []
-        last = [f"{row.differ}", row.test] if single else [f"{row.wins}/{row.ties}/{row.losses}"]
-        mark = " *" if row.significant else "  "
-        table.add_row(
-            *(Text(printable(name)) for name in names), *means, difference, *raw, _p(row.p_adjusted) + mark, *last
-        )
+        counts = f"{row.wins}/{row.ties}/{row.losses}"
+        names = (Text(printable(name)) for name in (row.first, row.second))
+        table.add_row(*names, *means, _difference(row, wide), *_ps(row, found, wide), counts)
     return table
+
+
+def _scenario_table(found: Comparison, width: int) -> Table:
+    """One pair in each scenario."""
+    wide = width >= WIDE
+    columns = ["A", "B"] if wide else []
+    columns += ["A - B", *_p_columns(found, wide), "differ on", *(["test"] if wide else [])]
+    table = _table(["scenario"], columns)
+    for row in found.by_scenario:
+        means = [f"{row.first_mean:.3f}", f"{row.second_mean:.3f}"] if wide else []
+        last = [f"{row.differ} of {row.clusters}", *([row.test] if wide else [])]
+        table.add_row(Text(printable(row.scenario)), *means, _difference(row, wide), *_ps(row, found, wide), *last)
+    return table
+
+
+def _table(names: Sequence[str], numbers: Sequence[str]) -> Table:
+    table = Table(pad_edge=False, box=box.SIMPLE_HEAD)
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for number in numbers:
+        table.add_column(number, justify="right", no_wrap=True)
+    return table
+
+
+def _p_columns(found: Comparison, wide: bool) -> list[str]:
+    if len(found.pairs) == 1:
+        return ["p"]
+    return [*(["p"] if wide else []), f"p {CORRECTIONS[found.settings['correction']]}"]
+
+
+def _ps(row: PairRow, found: Comparison, wide: bool) -> list[str]:
+    own = [_p(row.p)] if wide and len(found.pairs) > 1 else []
+    return [*own, _p(row.p_adjusted) + (" *" if row.significant else "  ")]
+
+
+def _difference(row: PairRow, wide: bool) -> Text:
+    return _number(row.difference, (row.low, row.high), " " if wide else "\n", "+")
 
 
 def legend(found: Comparison) -> list[str]:
@@ -109,7 +123,7 @@ def legend(found: Comparison) -> list[str]:
 def sentences(found: Comparison) -> list[str]:
     """Ranks and what each benchmark can tell apart, in words."""
     marked = sum(row.significant for row in found.pairs)
-    said = [f"{marked} of {len(found.pairs)} pairs differ"]
+    said = [f"{marked} of {len(found.pairs)} pairs differ at 5 %"]
     tests = sorted({f"{row.test} ({row.draws:,})" if row.draws else row.test for row in found.pairs})
     said[0] += f"; tested by {', '.join(tests)}" if tests else ""
     if len(found.ranks) > 1:
@@ -123,6 +137,18 @@ def sentences(found: Comparison) -> list[str]:
     said += [one.sentence for one in found.detectable]
     if found.detectable:
         said.append("told apart: found in 4 of 5 such tests at 5 %, two-sided, before any correction for several pairs")
+    return said
+
+
+def failures(found: Comparison) -> list[str]:
+    """Runs that failed, those that failed alike in one line."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for one in found.failed:
+        alike.setdefault((one.router, one.error), []).append(one.scenario)
+    said = []
+    for (router, error), scenarios in alike.items():
+        more = f" and {len(scenarios) - 3} more" if len(scenarios) > 3 else ""
+        said.append(f"{router} on {', '.join(scenarios[:3])}{more}: {error}")
     return said
 
 
@@ -144,7 +170,7 @@ def oracle_legend(rows: Sequence[OracleEstimate]) -> list[str]:
     ]
     said[0] += " the other. The oracle has no other half: an upper bound."
     if scenarios > MOST_SCENARIOS:
-        said.append(f"{scenarios - MOST_SCENARIOS} more scenarios: --json")
+        said.append(f"{scenarios - MOST_SCENARIOS} more scenarios: --scenario, --json")
     return said
 
 

@@ -108,6 +108,6 @@ def _clusters(
     if by is ClusterBy.subset:
         if record.subsets is not None and len(set(record.subsets)) > 1:
             return by, Clusters.of(record.subsets), None
-        note = f"{benchmark}: one subset only, so near-duplicate prompts are the clusters instead"
+        note = f"{benchmark}: no subsets, or one only; near-duplicate prompts are the clusters instead"
         return ClusterBy.duplicates, Clusters.of(record.clusters), note
     return by, Clusters.of(record.clusters), None
