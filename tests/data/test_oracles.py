@@ -55,6 +55,10 @@ def test_every_window_has_the_oracle_that_numpy_finds(
     size = data.draw(st.integers(1, m))
     windows = np.arange(m - size + 1)[:, None] + np.arange(size)
     np.testing.assert_allclose(window_oracle_means(scores, size), plain(dense, windows), rtol=1e-12)
+    start = data.draw(st.integers(0, m - size))
+    stop = data.draw(st.integers(start + size, m))
+    inside = window_oracle_means(scores, size, start, stop)
+    np.testing.assert_allclose(inside, plain(dense, windows[start : stop - size + 1]), rtol=1e-12)
 
 
 @settings(max_examples=40, deadline=None)

@@ -9,15 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from routereval.data.scores import pack, unpack
-from routereval.kernels.pools import (
-    _popcount,
-    best_sums,
-    draw_pools,
-    greedy_union,
-    pool_choices,
-    union_counts,
-    window_union_counts,
-)
+from routereval.kernels.pools import best_sums, draw_pools, pool_choices
 
 KINDS = ("mixed", "rare", "ones", "zeros")
 SEEDS = st.integers(0, 9999)
@@ -57,30 +49,6 @@ def shapes(test):  # type: ignore[no-untyped-def]
 
 
 @shapes
-def test_counting_bits(n: int, m: int, kind: str, seed: int) -> None:
-    right = scores(n, m, kind, seed)
-    assert [_popcount(row) for row in pack(right)] == right.sum(axis=0).tolist()
-
-
-@shapes
-def test_the_or_of_any_rows(n: int, m: int, kind: str, seed: int) -> None:
-    right = scores(n, m, kind, seed)
-    index = choices(m, seed, size=1 + seed % 5)
-    out = np.full(len(index), -1)
-    union_counts(pack(right), index, out)
-    assert out.tolist() == [int(right[:, row].any(axis=1).sum()) for row in index]
-
-
-@shapes
-def test_the_or_of_every_window(n: int, m: int, kind: str, seed: int) -> None:
-    right = scores(n, m, kind, seed)
-    size = 1 + seed % m
-    out = np.full(m - size + 1, -1)
-    window_union_counts(pack(right), size, out)
-    assert out.tolist() == [int(right[:, i : i + size].any(axis=1).sum()) for i in range(m - size + 1)]
-
-
-@shapes
 def test_the_sum_of_the_best_of_any_rows(n: int, m: int, kind: str, seed: int) -> None:
     graded = values(n, m, kind, seed)
     index = choices(m, seed, size=1 + seed % 5)
@@ -89,21 +57,6 @@ def test_the_sum_of_the_best_of_any_rows(n: int, m: int, kind: str, seed: int) -
     best = [np.fmax.reduce(graded[:, row], axis=1) for row in index]
     assert counts.tolist() == [int((~np.isnan(one)).sum()) for one in best]
     np.testing.assert_allclose(sums, [np.nansum(one.astype(np.float64)) for one in best], rtol=1e-12)
-
-
-@shapes
-def test_choosing_rows_one_by_one(n: int, m: int, kind: str, seed: int) -> None:
-    right = scores(n, m, kind, seed)
-    size = 1 + seed % m
-    out = np.full(size, -1)
-    greedy_union(pack(right), size, out)
-    solved, expected = np.zeros(n, dtype=bool), []
-    for _ in range(size):
-        gains = (right & ~solved[:, None]).sum(axis=0)
-        gains[expected] = -1
-        expected.append(m - 1 - int(np.argmax(gains[::-1])))
-        solved |= right[:, expected[-1]]
-    assert out.tolist() == expected
 
 
 @shapes

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routereval.data.scores import ScoreMatrix
-from routereval.kernels.pools import best_sums, greedy_union, pool_choices, union_counts, window_union_counts
+from routereval.kernels.pools import best_sums, pool_choices
+from routereval.kernels.unions import AT_ONCE, greedy_union, union_counts, window_union_counts
 
 Index = NDArray[np.int64]
 
@@ -36,19 +37,21 @@ def oracle_means(scores: ScoreMatrix, pools: Index) -> NDArray[np.float64]:
     return _ratio(solved.astype(np.float64), _union_counts(scores.observed, pools))
 
 
-def window_oracle_means(scores: ScoreMatrix, m: int) -> NDArray[np.float64]:
-    """The oracle's mean score on models i to i + m - 1, for each i, (M - m + 1,)."""
-    windows = scores.shape[1] - m + 1
+def window_oracle_means(scores: ScoreMatrix, m: int, start: int = 0, stop: int | None = None) -> NDArray[np.float64]:
+    """The oracle's mean score on models i to i + m - 1, for each i from ``start`` on, (stop - start - m + 1,).
+
+    Parameters
+    ----------
+    stop : the windows end before this model; None means after the last.
+    """
+    stop = scores.shape[1] if stop is None else stop
     if scores.values is not None:
-        return oracle_means(scores, np.arange(windows)[:, None] + np.arange(m))
+        return oracle_means(scores, np.arange(start, stop - m + 1)[:, None] + np.arange(m))
     assert scores.bits is not None
-    solved = np.empty(windows, dtype=np.int64)
-    window_union_counts(np.ascontiguousarray(scores.bits), m, solved)
+    solved = _window_counts(scores.bits[start:stop], m)
     if scores.observed is None:
         return solved / max(1, scores.shape[0])
-    seen = np.empty(windows, dtype=np.int64)
-    window_union_counts(np.ascontiguousarray(scores.observed), m, seen)
-    return _ratio(solved.astype(np.float64), seen)
+    return _ratio(solved.astype(np.float64), _window_counts(scores.observed[start:stop], m))
 
 
 def router_means(
@@ -98,7 +101,15 @@ def greedy_pool(scores: ScoreMatrix, m: int) -> Index:
 def _union_counts(bits: NDArray[np.uint64], pools: Index) -> NDArray[np.int64]:
     rows = np.ascontiguousarray(bits)
     out = np.empty(len(pools), dtype=np.int64)
-    _threaded(lambda part: union_counts(rows, pools[part], out[part]), len(pools))
+    # Each part passes over all rows, so there are as few as keep every core busy.
+    rounds = -(-len(pools) // (_cores() * AT_ONCE))
+    _threaded(lambda part: union_counts(rows, pools[part], out[part]), len(pools), rounds)
+    return out
+
+
+def _window_counts(bits: NDArray[np.uint64], m: int) -> NDArray[np.int64]:
+    out = np.empty(len(bits) - m + 1, dtype=np.int64)
+    window_union_counts(np.ascontiguousarray(bits), m, out)
     return out
 
 
@@ -108,9 +119,13 @@ def _ratio(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.f
     return means
 
 
-def _threaded(work: Callable[[slice], None], n: int) -> None:
-    """The work in as many parts as there are cores."""
-    cuts = np.linspace(0, n, (os.cpu_count() or 1) * 4 + 1).astype(int)
+def _threaded(work: Callable[[slice], None], n: int, rounds: int = 4) -> None:
+    """The work in parts, ``rounds`` for each core."""
+    cuts = np.linspace(0, n, _cores() * rounds + 1).astype(int)
     parts = [slice(a, b) for a, b in pairwise(cuts) if b > a]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(_cores()) as pool:
         list(pool.map(work, parts))
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1

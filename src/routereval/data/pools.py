@@ -203,8 +203,7 @@ def _ascending(scores: ScoreMatrix, picked: NDArray[np.int64], strategy: str) ->
 
 def best_window(ranked: ScoreMatrix, start: int, stop: int, m: int) -> NDArray[np.intp]:
     """The m neighbouring ranks between ``start`` and ``stop`` with the highest oracle score; the first wins ties."""
-    means = window_oracle_means(ranked.columns(np.arange(start, stop)), m)
-    first = start + int(np.argmax(means))
+    first = start + int(np.argmax(window_oracle_means(ranked, m, start, stop)))
     return np.arange(first, first + m)
 
 
