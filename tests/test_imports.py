@@ -24,7 +24,7 @@ LAYERS = [
     {"tuning"},
     {"results"},
     {"evaluation"},
-    {"runner", "report", "verification", "scoring", "scaling", "exporting", "routing"},
+    {"runner", "report", "verification", "scoring", "scaling", "exporting", "routing", "simulation"},
     {"submissions"},
     {"api"},
     {"cli"},

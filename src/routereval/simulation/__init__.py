@@ -1,0 +1,1 @@
+"""Plans that are simulated: how long a suite takes on so many workers (``costs``, ``work``, ``schedule``)."""
