@@ -30,8 +30,8 @@ HIGHEST = 3.0
 class Cost:
     """Seconds of one router's run on a scenario: exp(level) * prompts^by_prompts * models^by_models.
 
-    So within the sizes that were measured; beyond them the exponents are those of :data:`EXPECTED`, for a fit from pools
-    of 3 to 10 models says nothing of a thousand.
+    So within the sizes that were measured; beyond them the exponents are those of :data:`EXPECTED`: a fit from pools of
+    3 to 10 models says nothing of a thousand.
 
     Parameters
     ----------
