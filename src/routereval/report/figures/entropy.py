@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from routereval.report.figures.cells import Estimate, estimate
-from routereval.report.figures.frames import counted, described, frame_of, grouped, task_titles
+from routereval.report.figures.frames import described, frame_of, grouped, task_titles
 from routereval.report.figures.spec import Drawn, FigureSpec, Missing
 from routereval.report.figures.statement import left_out, more_tasks, statement
 from routereval.report.figures.style import (
@@ -16,6 +16,7 @@ from routereval.report.figures.style import (
     NORMAL,
     NOTHING_RAN,
     SMALL,
+    counted,
     listed,
     mark,
     name_shown,

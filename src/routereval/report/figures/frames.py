@@ -49,8 +49,3 @@ def grouped(frame: pl.DataFrame, *names: str) -> dict[tuple[str, ...], list[dict
     for row in frame.to_dicts():
         groups.setdefault(tuple(row[name] for name in names), []).append(row)
     return groups
-
-
-def counted(count: int, noun: str) -> str:
-    """``1 benchmark``, ``2 benchmarks``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -10,10 +10,10 @@ import numpy as np
 
 from routereval.references import REFERENCES
 from routereval.report.critical_difference import diagram
-from routereval.report.figures.frames import counted, frame_of
+from routereval.report.figures.frames import frame_of
 from routereval.report.figures.spec import Drawn, FigureSpec, Missing
 from routereval.report.figures.statement import stated
-from routereval.report.figures.style import listed, put_note, short
+from routereval.report.figures.style import counted, listed, put_note, short
 from routereval.report.figures.view import ResultsView
 from routereval.report.standings import nemenyi
 from routereval.stats.ranks import mean_ranks

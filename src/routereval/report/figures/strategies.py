@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from routereval.report.figures.cells import estimate
 from routereval.report.figures.dots import DotPlot
-from routereval.report.figures.frames import counted, described, frame_of, grouped, near, task_titles
+from routereval.report.figures.frames import described, frame_of, grouped, near, task_titles
 from routereval.report.figures.spec import Drawn, FigureSpec, Missing
 from routereval.report.figures.statement import left_out, more_tasks, statement
-from routereval.report.figures.style import MOST_PANELS, NOTHING_RAN, put_note, short
+from routereval.report.figures.style import MOST_PANELS, NOTHING_RAN, counted, put_note, short
 from routereval.report.figures.view import ResultsView
 
 if TYPE_CHECKING:

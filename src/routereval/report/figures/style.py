@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os.path
+import re
 import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
@@ -25,6 +27,10 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 HATCHES = ("///", "...", "\\\\\\", "xxx")
 MOST_PANELS = 12
 NOTHING_RAN = "no run on all training prompts succeeded; make some with: routereval run"
+NO_RECORD = (
+    "the file does not hold what the models of these pools scored, as files of earlier versions do not; "
+    "routereval run on the same scenarios, into a new file, keeps it"
+)
 GREY, PALE, DARK = "0.45", "0.85", "0.2"
 SMALL, NORMAL = 7.5, 9.0
 FORMATS = ("png", "svg", "pdf")
@@ -47,6 +53,22 @@ def escaped(text: str) -> str:
 def name_shown(name: str, width: int = 30) -> str:
     """Somebody's name for matplotlib, without markup."""
     return escaped(short(name, width))
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Names without the whole words that all of them begin or end with: ``open-llm-leaderboard__``, ``-details``."""
+    if len(names) < 2:
+        return list(names)
+    head = _words(os.path.commonprefix(list(names)))
+    tail = _words(os.path.commonprefix([name[::-1] for name in names]))
+    cut = [name[head : len(name) - tail] for name in names]
+    return cut if min(map(len, cut)) > 2 and len(set(cut)) == len(set(names)) else list(names)
+
+
+def _words(common: str) -> int:
+    """How much of what names have in common is whole words; a short one is not worth its absence."""
+    length = max((found.end() for found in re.finditer(r"[-_/]+", common)), default=0)
+    return length if length >= 6 else 0
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:
@@ -152,3 +174,8 @@ def save(figure: Figure, path: Path, *, title: str = "", alt: str = "") -> None:
             figure.savefig(path, dpi=150, bbox_inches="tight", pad_inches=0.1, metadata=metadata)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 benchmark``, ``2 benchmarks``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
