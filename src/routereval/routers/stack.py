@@ -37,8 +37,7 @@ class Stack:
 
     columnwise: ClassVar[bool] = False
     search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
-        "routers": ("knn+ridge+kmeans", "ridge+mirt", "knn+ridge+gmm+mirt"),
-        "folds": (5, 10),
+        "routers": ("knn+ridge+kmeans", "ridge+logistic", "knn+ridge+gmm", "ridge+logistic+kmeans"),
     }
     routers: Any = "knn+ridge+kmeans"
     folds: int = 5
