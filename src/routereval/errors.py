@@ -10,7 +10,10 @@
     ├── UnknownNameError     a name no catalogue has, with the nearest ones
     ├── ParameterError       a parameter that does not exist, or a value it cannot take
     ├── PredictionFileError  a predictions file that does not match its scenarios
-    └── ResultsError         a results file that cannot be read or written
+    ├── ResultsError         a results file that cannot be read or written
+    └── WorkerError          a worker process that died
+        ├── LimitError       a run that took longer, or more memory, than it may
+        └── ClusterError     a cluster that cannot be reached, does not fit, or is gone
 """
 
 from __future__ import annotations
@@ -50,3 +53,15 @@ class PredictionFileError(RouterEvalError):
 
 class ResultsError(RouterEvalError):
     """A results file that cannot be read or written."""
+
+
+class WorkerError(RouterEvalError):
+    """A worker process that died; what it did may be tried again."""
+
+
+class LimitError(WorkerError):
+    """A run that took longer, or more memory, than it may; another try would too."""
+
+
+class ClusterError(WorkerError):
+    """A cluster that cannot be reached, that has other versions than the driver, or that is gone."""

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from routereval.cli.executing import (
+    DaskOption,
+    EventsOption,
+    How,
+    JobsOption,
+    MemoryOption,
+    QuietOption,
+    TimeoutOption,
+    execute_shown,
+)
 from routereval.cli.shared import (
     DEFAULT_RESULTS,
     BudgetOption,
@@ -27,7 +36,6 @@ from routereval.cli.shared import (
 )
 
 if TYPE_CHECKING:
-    from routereval.results import ResultStore
     from routereval.runner.plan import Task
 
 
@@ -41,6 +49,7 @@ Examples:
   routereval run my_scores.csv --map score=acc_norm --router knn --json
   routereval run demo --router knn --router ridge --tune --budget 20
   routereval run 'demo_math/*/5' --router core --router controls
+  routereval run 'demo_math/*/5' --router mypkg.mymod:MyRouter --jobs 2 --timeout 60 --memory-limit 2GB
   routereval run 'demo_math/*/5' --router knn --train-size 50 --train-size 100 --train-size 200
 """
 )
@@ -70,7 +79,10 @@ def run(
         ),
     ] = None,
     data: DataOption = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. [default: as useful]")] = None,
+    jobs: JobsOption = None,
+    dask: DaskOption = None,
+    timeout: TimeoutOption = None,
+    memory_limit: MemoryOption = None,
     device: DeviceOption = "",
     results: Annotated[
         Path, typer.Option(help="Where runs are stored; what is there is not run again.")
@@ -78,6 +90,8 @@ def run(
     skip_missing: Annotated[bool, typer.Option(help="Leave out what is not in the data folder.")] = False,
     columns: MapOption = None,
     embeddings: EmbeddingsOption = None,
+    quiet: QuietOption = False,
+    events: EventsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train and test routers on scenarios; store every run and print the table."""
@@ -88,6 +102,8 @@ def run(
     from routereval.runner.plan import plan
     from routereval.tuning import trials
 
+    how = How(jobs, dask, timeout, memory_limit, quiet, events)
+    _ = how.limits  # what cannot be read is said before anything is done
     texts = expanded(router or EVERYTHING)
     policies = [on_device(PolicySpec.parse(text).build(), device) for text in texts]
     # A group's member may be left out; who is named is told why it cannot run.
@@ -138,7 +154,7 @@ def run(
             from routereval.datasets import HOW_TO_GET
 
             tell(f"the demo data are synthetic, made up to show how it works; {HOW_TO_GET}")
-        _execute(tasks, store, jobs, keys, len(keys) - stored)
+        execute_shown(tasks, store, how, keys, len(keys) - stored)
         runs = store.runs(keys)
     print_runs(runs, as_json)
     if any(one.error for one in runs):
@@ -185,20 +201,3 @@ def score(
                 store.put_record(record)
     beside = [] if as_json else references_beside(outcomes, datasets, table or [])
     print_runs([StoredRun.of(result) for result in [*outcomes, *beside]], as_json)
-
-
-def _execute(tasks: Sequence[Task], store: ResultStore, jobs: int | None, keys: set[str], new: int) -> None:
-    from routereval.report.terminal import progress
-    from routereval.runner.execute import execute, keep_records, useful_jobs
-
-    if new == 0:
-        # A file from before there were any gets what reports need.
-        keep_records(tasks, store)
-        return
-    try:
-        with progress("running", new) as advance:
-            execute(tasks, store, jobs=jobs or useful_jobs(tasks), on_result=lambda result: advance())
-    except KeyboardInterrupt:
-        left = f"{len(keys & store.done())} of {len(keys)} runs are stored in {store.path}"
-        tell(f"interrupted; {left}, the same command carries on")
-        raise typer.Exit(130) from None

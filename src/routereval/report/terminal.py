@@ -68,12 +68,19 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
         yield _lines(what, total)
         return
     elapsed, left = (TextColumn("elapsed"), TimeElapsedColumn()), (TextColumn("left"), TimeRemainingColumn())
-    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *elapsed, *left)
-    with Progress(*shown, console=bar_console, transient=True) as bar, listening(_below(bar)):
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *elapsed, *left)
+    with shown(Progress(*columns, console=bar_console, transient=True)) as bar:
         task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
+@contextmanager
+def shown(bar: Progress) -> Iterator[Progress]:
+    """Within, the bar is on the terminal, and bars within it and networks that are fitted are lines of it."""
+    with bar, listening(_below(bar)):
         _shown.append(bar)
         try:
-            yield lambda: bar.advance(task)
+            yield bar
         finally:
             _shown.pop()
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -104,16 +105,21 @@ class ResultStore:
 
     def put(self, result: RunResult) -> None:
         """Store a run. One that succeeded already stays as it is; a failed one gives way."""
-        row = _row(result)
-        names = ", ".join(row)
-        marks = ", ".join("?" * len(row))
-        update = ", ".join(f"{name} = excluded.{name}" for name in row if name != "key")
+        self.put_all([result])
+
+    def put_all(self, results: Sequence[RunResult]) -> None:
+        """Store several runs in one transaction, all or none of them."""
+        rows = [_row(result) for result in results]
         with reporting(self.path), self._connection:
-            self._connection.execute(
-                f"INSERT INTO runs ({names}) VALUES ({marks}) "
-                f"ON CONFLICT (key) DO UPDATE SET {update} WHERE runs.error IS NOT NULL",
-                tuple(row.values()),
-            )
+            for row in rows:
+                names = ", ".join(row)
+                marks = ", ".join("?" * len(row))
+                update = ", ".join(f"{name} = excluded.{name}" for name in row if name != "key")
+                self._connection.execute(
+                    f"INSERT INTO runs ({names}) VALUES ({marks}) "
+                    f"ON CONFLICT (key) DO UPDATE SET {update} WHERE runs.error IS NOT NULL",
+                    tuple(row.values()),
+                )
 
     def runs(self, keys: set[str] | None = None, *, outcomes: bool = True) -> list[StoredRun]:
         """Every run, or those with these keys, by scenario, then router.
@@ -180,9 +186,14 @@ _BLOBS = ("per_prompt", "counted", "share", "choices")
 
 def versions() -> dict[str, str]:
     """Versions of this package and of what it computes with."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> tuple[tuple[str, str], ...]:
     from importlib.metadata import version
 
-    return {name: version(name) for name in ("routereval", "numpy", "scikit-learn", "numba")}
+    return tuple((name, version(name)) for name in ("routereval", "numpy", "scikit-learn", "numba"))
 
 
 def _row(result: RunResult) -> dict[str, Any]:

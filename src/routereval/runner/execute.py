@@ -1,59 +1,71 @@
-"""Doing what was planned: here or in worker processes, each run stored as it ends."""
+"""Doing what was planned: here, in worker processes or on a cluster, each run stored as it ends."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
-from dataclasses import replace
-from functools import lru_cache
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
 
-from routereval.data.benchmark import BenchmarkData
-from routereval.encoders import embedded
 from routereval.errors import RouterEvalError
-from routereval.evaluation import evaluate_many
-from routereval.results import ResultStore, RunResult
+from routereval.progress import Activity, OnEvent
+from routereval.results import ResultStore
 from routereval.results.records import record_of
+from routereval.runner.crews import Crew, ExecutorCrew, LocalCrew
+from routereval.runner.driver import Driver
+from routereval.runner.interrupts import Interrupts
+from routereval.runner.ledger import Ledger, OnResult
+from routereval.runner.limits import Limits
+from routereval.runner.perform import encoded, perform
 from routereval.runner.plan import Task
+from routereval.runner.pool import cores
+from routereval.runner.splitting import label
 
-OnResult = Callable[[RunResult], None]
 
-
-def execute(tasks: Sequence[Task], store: ResultStore, *, jobs: int = 1, on_result: OnResult | None = None) -> None:
+def execute(
+    tasks: Sequence[Task],
+    store: ResultStore,
+    *,
+    jobs: int = 1,
+    executor: Executor | Crew | None = None,
+    limits: Limits | None = None,
+    on_result: OnResult | None = None,
+    on_event: OnEvent | None = None,
+) -> None:
     """Do every run that is not stored yet; only this process writes.
+
+    The results do not depend on who does what in which order. A run whose worker died is tried again, three times at
+    most; then it is stored as failed, with the reason.
 
     Parameters
     ----------
-    jobs : how many processes work; 1 works in this one.
+    jobs : how many processes work; 1 works in this one, unless there are limits.
+    executor : who works instead: any ``concurrent.futures.Executor``, that of a Dask client too. It stays open.
+    limits : what a run may take; for processes of ours, here or on a Dask cluster.
     on_result : called after a run is stored, failed ones included.
+    on_event : called when something happens, for a display.
 
     Raises
     ------
-    RouterEvalError : a worker process died.
+    KeyboardInterrupt : at Ctrl-C; after the first one what runs is brought to its end.
+    ClusterError : the cluster is gone; what had ended is stored.
+    RouterEvalError : an executor of another kind broke.
     ResultsError : a result cannot be stored.
     """
-    report = on_result or (lambda result: None)
     keep_records(tasks, store)
-    left = [task for task in (task.without(store.done()) for task in tasks) if task is not None]
-    if jobs <= 1 or len(left) <= 1:
-        for task in left:
-            _do_here(task, store, report)
+    done = store.done()
+    left = [task for task in (task.without(done) for task in tasks) if task is not None]
+    if not left:
         return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(left)), mp_context=context, initializer=_start_worker)
-    try:
-        _do_there(left, store, pool, jobs, report)
-    except BaseException:
-        # Not waiting: what runs now is done again next time, what ended is stored.
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
+    ledger = Ledger(store, sum(len(task.specs) for task in left), on_result, on_event)
+    crew = _crew(executor, jobs, limits or Limits(), left)
+    ledger.tell("begin", runs=sum(len(task.specs) for task in left), workers=1 if crew is None else crew.workers)
+    with Interrupts(lambda: ledger.tell("stopping")) as interrupts:
+        if crew is None:
+            _do_here(left, ledger, interrupts)
+        else:
+            Driver(crew, ledger).drive(left, interrupts)
+    ledger.tell_counts("end")
 
 
 def keep_records(tasks: Sequence[Task], store: ResultStore) -> None:
@@ -66,101 +78,49 @@ def keep_records(tasks: Sequence[Task], store: ResultStore) -> None:
                 have.add(key)
                 with suppress(RouterEvalError):
                     # What cannot be made fails as a run, with its reason.
-                    store.put_record(record_of(_encoded(task.data, task.encoder).scenario(strategy, m)))
+                    store.put_record(record_of(encoded(task.data, task.encoder).scenario(strategy, m)))
 
 
 def useful_jobs(tasks: Sequence[Task]) -> int:
     """How many processes are worth starting, which takes a second or two: one, unless many fits cannot be shared."""
     per_scenario = sum(len(task.pools) == 1 for task in tasks)
-    return (os.cpu_count() or 1) if per_scenario > 8 else 1
+    return cores() if per_scenario > 8 else 1
 
 
-def perform(task: Task) -> list[RunResult]:
-    """The runs of one task, failed ones as results that say why."""
-    data = _encoded(task.data, task.encoder)
-    failed: list[RunResult] = []
-    scenarios = []
-    for (strategy, m), spec in zip(task.pools, task.specs, strict=True):
-        try:
-            scenarios.append((spec, data.scenario(strategy, m)))
-        except RouterEvalError as error:
-            failed.append(RunResult(spec, None, 0.0, error=_sentence(error)))
-    done = []
-    if scenarios:
-        problems = [scenario for _, scenario in scenarios]
-        results = evaluate_many(
-            task.policy, problems, protocol=task.protocol, seed=task.seed, tune=task.tune, train_size=task.train_size
-        )
-        for (spec, _), result in zip(scenarios, results, strict=True):
-            if isinstance(result, RouterEvalError):
-                done.append(RunResult(spec, None, 0.0, error=_sentence(result)))
-            else:
-                # As planned: a spec made anew in another process could differ in what has no stable form.
-                done.append(replace(result, spec=spec))
-    for result in done:
-        # Here rather than where it is stored: the bootstrap is work, and workers share it.
-        _ = result.metrics, result.intervals
-    return done + failed
+def _crew(executor: Executor | Crew | None, jobs: int, limits: Limits, tasks: Sequence[Task]) -> Crew | None:
+    """Who works; None where this process does."""
+    if executor is None:
+        runs = sum(len(task.specs) for task in tasks)
+        if (jobs <= 1 or runs <= 1) and not limits:
+            return None
+        return LocalCrew(max(1, min(jobs, runs)), limits)
+    if not isinstance(executor, Executor):
+        return executor
+    if type(executor).__module__.partition(".")[0] == "distributed":
+        from routereval.runner.dask_cluster import DaskCrew
+
+        return DaskCrew.of_executor(executor, limits)
+    return ExecutorCrew(executor)
 
 
-@lru_cache(maxsize=4)
-def _encoded(data: BenchmarkData, encoder: str) -> BenchmarkData:
-    return embedded(data, encoder)
-
-
-def _do_here(task: Task, store: ResultStore, report: OnResult) -> None:
-    remaining = task.without(store.done())
-    for result in perform(remaining) if remaining else []:
-        store.put(result)
-        report(result)
-
-
-def _do_there(tasks: Sequence[Task], store: ResultStore, pool: Executor, jobs: int, report: OnResult) -> None:
-    waiting = list(reversed(tasks))
-    running: set[Future[list[RunResult]]] = set()
+def _do_here(tasks: Sequence[Task], ledger: Ledger, interrupts: Interrupts) -> None:
+    before = ""
     try:
-        while waiting or running:
-            while waiting and len(running) < 2 * jobs:
-                remaining = waiting.pop().without(store.done())
-                if remaining is not None:
-                    with _interrupts_held():
-                        running.add(pool.submit(perform, remaining))
-            ended, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in ended:
-                for result in future.result():
-                    store.put(result)
-                    report(result)
-    except BrokenProcessPool as error:
-        raise RouterEvalError(
-            "a worker process died (out of memory, or a router took it down); what had ended is stored, "
-            "and the same command with --jobs 1 shows which run it is"
-        ) from error
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits until the end of this; processes started meanwhile never see it.
-
-    The driver answers Ctrl-C; a worker that did too would only print a traceback, even while it is still starting.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
+        for planned in tasks:
+            if interrupts.asked:
+                break
+            if planned.specs[0].router != before:
+                # It may take long: what is held is stored first.
+                ledger.store()
+                before = planned.specs[0].router
+            task = ledger.left_of(planned)
+            if task is not None:
+                began = time.monotonic()
+                ledger.tell("working", activities=[Activity("here", label(task), 0.0)])
+                ledger.add(perform(task))
+                if time.monotonic() - began > 1:
+                    ledger.store()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        return
-    threadpool_limits(limits=1)  # type: ignore[no-untyped-call]
-
-
-def _sentence(error: RouterEvalError) -> str:
-    return f"{type(error).__name__}: {error}"
+        ledger.store()
+    if interrupts.asked:
+        raise KeyboardInterrupt

@@ -1,0 +1,108 @@
+"""How runs are done: options of ``run`` that say where and within which limits, and doing it with something to see."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from routereval.cli.shared import tell
+
+if TYPE_CHECKING:
+    from routereval.results import ResultStore
+    from routereval.runner.crews import Crew
+    from routereval.runner.limits import Limits
+    from routereval.runner.plan import Task
+
+JobsOption = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes. [default: as useful]")]
+DaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dask", metavar="ADDRESS", help="Work on a Dask cluster: its scheduler's address, or local for one of --jobs."
+    ),
+]
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="End a run that takes longer; a fit for k runs may take k times that."),
+]
+MemoryOption = Annotated[
+    str | None, typer.Option("--memory-limit", metavar="SIZE", help="End a run that takes more memory: 500MB, 4GB.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing while it runs.")]
+EventsOption = Annotated[
+    str | None,
+    typer.Option("--events", metavar="FILE", help="Append what happens as JSON lines; - is standard error."),
+]
+
+
+@dataclass(frozen=True)
+class How:
+    """What the options say."""
+
+    jobs: int | None = None
+    dask: str | None = None
+    timeout: float | None = None
+    memory: str | None = None
+    quiet: bool = False
+    events: str | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """What a run may take."""
+        from routereval.runner.limits import Limits, bytes_of
+
+        return Limits(self.timeout, None if self.memory is None else bytes_of(self.memory))
+
+
+def execute_shown(tasks: Sequence[Task], store: ResultStore, how: How, keys: set[str], new: int) -> None:
+    """Do what is not stored of these runs, and show how it goes.
+
+    Raises
+    ------
+    typer.Exit : 130 after Ctrl-C, 1 where the cluster is gone; both say how much is stored.
+    """
+    from routereval.errors import ClusterError
+    from routereval.report.dashboard import dashboard
+    from routereval.runner.execute import execute, keep_records, useful_jobs
+
+    if new == 0:
+        # A file from before there were any gets what reports need.
+        keep_records(tasks, store)
+        return
+
+    def stored() -> str:
+        return f"{len(keys & store.done())} of {len(keys)} runs are stored in {store.path}"
+
+    limits = how.limits
+    try:
+        with (
+            _crew(how, limits) as crew,
+            dashboard("running", new, quiet=how.quiet, events=how.events) as on_event,
+            # What a router prints is not the table.
+            contextlib.redirect_stdout(sys.stderr),
+        ):
+            jobs = how.jobs or useful_jobs(tasks)
+            execute(tasks, store, jobs=jobs, executor=crew, limits=limits, on_event=on_event)
+    except KeyboardInterrupt:
+        tell(f"interrupted; {stored()}, the same command carries on")
+        raise typer.Exit(130) from None
+    except ClusterError as error:
+        tell(f"routereval: {error}")
+        tell(stored())
+        raise typer.Exit(1) from None
+
+
+@contextmanager
+def _crew(how: How, limits: Limits) -> Iterator[Crew | None]:
+    if how.dask is None:
+        yield None
+        return
+    from routereval.runner.dask_cluster import dask_crew
+
+    with dask_crew(how.dask, workers=how.jobs, limits=limits) as crew:
+        yield crew

@@ -1,0 +1,182 @@
+"""A suite while it is run: what runs where, how far it is, what failed; on a terminal, in lines, or as JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from routereval.progress import Activity, Event, OnEvent
+from routereval.report.terminal import QUIET_SECONDS, console, shown
+
+STOPPING = "stopping: what runs is brought to its end; Ctrl-C again stops now"
+ROWS = 16
+"""How many workers are shown; a line says how many more there are."""
+
+
+@contextmanager
+def dashboard(what: str, total: int, *, quiet: bool = False, events: str | None = None) -> Iterator[OnEvent]:
+    """Something to tell events to.
+
+    Parameters
+    ----------
+    what, total : what is done, and how many runs there are to do.
+    quiet : show nothing.
+    events : file that events are appended to, one JSON object a line; ``-`` is standard error, where then nothing else
+        is shown.
+    """
+    listeners: list[OnEvent] = []
+    with ExitStack() as stack:
+        if events is not None:
+            listeners.append(stack.enter_context(_log(events)))
+        if not quiet and events != "-":
+            terminal = console(stderr=True)
+            if terminal.is_terminal:
+                board = Board(what, total, console=terminal, transient=True)
+                stack.enter_context(shown(board))
+                listeners.append(board.listen)
+            else:
+                listeners.append(Lines(what, total))
+
+        def tell(event: Event) -> None:
+            for listener in listeners:
+                listener(event)
+
+        yield tell
+
+
+class Board(Progress):
+    """A bar and, below it, a line for each worker."""
+
+    def __init__(self, what: str, total: int, **options: Any):
+        # First, for the bar is drawn from within what follows.
+        self._activities: list[Activity] = []
+        self._at = self._began = time.monotonic()
+        self._last_failure = ""
+        self._failed = self._done = 0
+        elapsed, left = (TextColumn("elapsed"), TimeElapsedColumn()), (TextColumn("left"), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *elapsed, *left)
+        super().__init__(*columns, **options)
+        self._runs = self.add_task(what, total=total)
+
+    def listen(self, event: Event) -> None:
+        """Show what an event says."""
+        fields = event.fields
+        if event.kind == "working":
+            self._activities, self._at = list(fields["activities"]), time.monotonic()
+        elif event.kind == "run":
+            self._done, self._failed = fields["done"], fields["failed"]
+            self.update(self._runs, completed=fields["done"], total=fields["total"])
+            if fields["error"]:
+                self._last_failure = f"{fields['router']} on {fields['scenario']}: {fields['error']}"
+        elif event.kind == "retry":
+            self.console.print(f"again: {fields['what']}: {fields['why']}", markup=False)
+        elif event.kind == "stopping":
+            self.console.print(STOPPING, markup=False)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The bar, what is done how fast, the workers."""
+        yield self.make_tasks_table(self.tasks)
+        yield Text(rate(self._done, self._failed, time.monotonic() - self._began))
+        if self._last_failure:
+            yield Text(f"failed: {self._last_failure}", style="red", overflow="ellipsis", no_wrap=True)
+        if self._activities:
+            yield self._workers()
+
+    def _workers(self) -> Table:
+        table = Table("worker", "does", "for", box=None, padding=(0, 1))
+        since = time.monotonic() - self._at
+        for activity in self._activities[:ROWS]:
+            seconds = "" if math.isnan(activity.seconds) else f"{activity.seconds + since:.0f} s"
+            table.add_row(Text(activity.where), Text(activity.what), seconds)
+        if len(self._activities) > ROWS:
+            table.add_row("", f"and {len(self._activities) - ROWS} more", "")
+        return table
+
+
+class Lines:
+    """A line now and then, where there is no terminal to draw on."""
+
+    def __init__(self, what: str, total: int, write: Callable[[str], object] | None = None):
+        self._what, self._total = what, total
+        self._write = write or _to_stderr
+        self._began = self._told = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        """Say what an event says, where it is worth a line."""
+        fields = event.fields
+        if event.kind == "stopping":
+            self._write(STOPPING)
+        elif event.kind == "retry":
+            self._write(f"{self._what}: again: {fields['what']}: {fields['why']}")
+        elif event.kind == "run":
+            self._run(fields["done"], fields["failed"], fields["total"])
+
+    def _run(self, done: int, failed: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._told < QUIET_SECONDS or done >= total:
+            return
+        self._told = now
+        elapsed = now - self._began
+        left = elapsed / done * (total - done)
+        self._write(
+            f"{self._what}: {done} of {total}, {rate(done, failed, elapsed)}, {elapsed:.0f} s elapsed, "
+            f"about {left:.0f} s left"
+        )
+
+
+def rate(done: int, failed: int, seconds: float) -> str:
+    """How many failed and how fast it goes: ``2 failed, 3.1 runs a second``."""
+    pace = done / max(seconds, 1e-9)
+    speed = f"{pace:.1f} runs a second" if pace >= 1 or done == 0 else f"{60 * pace:.1f} runs a minute"
+    return f"{failed} failed, {speed}"
+
+
+@contextmanager
+def _log(path: str) -> Iterator[OnEvent]:
+    with _opened(path) as file:
+
+        def write(event: Event) -> None:
+            if event.kind != "working":
+                now = datetime.now(UTC).isoformat(timespec="milliseconds")
+                file.write(json.dumps({"time": now, "event": event.kind, **event.fields}) + "\n")
+                file.flush()
+
+        yield write
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[TextIO]:
+    if path == "-":
+        yield sys.stderr
+        return
+    with Path(path).open("a", encoding="utf-8") as file:
+        yield file
+
+
+def _to_stderr(line: str) -> None:
+    from routereval.report.printable import printable
+
+    # From within a signal handler the stream may be busy with another line: then this one is lost, and nothing else.
+    with contextlib.suppress(RuntimeError):
+        sys.stderr.write(printable(line) + "\n")
+        sys.stderr.flush()

@@ -1,0 +1,156 @@
+"""Whoever does the work of a suite, seen by the driver: so many workers that take tasks and give results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
+from typing import Any, Protocol
+
+from routereval.errors import RouterError, RouterEvalError, WorkerError
+from routereval.progress import Activity
+from routereval.results import RunResult
+from routereval.runner.limits import Limits
+from routereval.runner.perform import perform, perform_each
+from routereval.runner.plan import Task
+from routereval.runner.pool import WorkerPool, cores
+from routereval.runner.splitting import label
+
+Answer = list[RunResult] | Exception
+"""What came of one task: its runs, or why there are none."""
+
+
+class Crew(Protocol):
+    """Workers of one kind or another."""
+
+    @property
+    def workers(self) -> int:
+        """How many work at a time."""
+
+    @property
+    def dear(self) -> bool:
+        """Whether a call costs more than a small task, so that small tasks should share one."""
+
+    def start(self, tasks: Sequence[Task]) -> Future[Any]:
+        """Begin these tasks in one call."""
+
+    def answers(self, future: Future[Any], tasks: Sequence[Task]) -> list[Answer]:
+        """What came of each, once the future is done.
+
+        Raises
+        ------
+        RouterEvalError : no worker will do anything any more.
+        """
+
+    def cancel(self, future: Future[Any]) -> bool:
+        """Take a call back that was not begun; whether that could be done."""
+
+    def running(self) -> list[Activity]:
+        """What each worker is doing, as far as it is known."""
+
+    def kill(self) -> None:
+        """Let nothing run on."""
+
+    def close(self) -> None:
+        """Let the workers go, all calls being done."""
+
+
+class LocalCrew:
+    """Watched processes on this machine."""
+
+    dear = False
+
+    def __init__(self, workers: int, limits: Limits):
+        self.workers = workers
+        self._pool = WorkerPool(workers, threads=cores() // workers, limits=limits)
+
+    def start(self, tasks: Sequence[Task]) -> Future[Any]:
+        """Begin a task."""
+        (task,) = tasks
+        try:
+            return self._pool.schedule(perform, task, what=label(task), weight=len(task.specs))
+        except Exception as error:
+            return unsendable(task, error)
+
+    def answers(self, future: Future[Any], tasks: Sequence[Task]) -> list[Answer]:
+        """What came of it."""
+        error = future.exception()
+        return [future.result() if error is None else _exception(error)]
+
+    def cancel(self, future: Future[Any]) -> bool:
+        """Take it back if no process has it."""
+        return future.cancel()
+
+    def running(self) -> list[Activity]:
+        """What each process is doing."""
+        return self._pool.running()
+
+    def kill(self) -> None:
+        """End the processes."""
+        self._pool.kill()
+
+    def close(self) -> None:
+        """End the processes, which have nothing to do."""
+        self._pool.shutdown()
+
+
+class ExecutorCrew:
+    """Any executor of the standard library's kind; it is its owner's to shut down."""
+
+    dear = True
+
+    def __init__(self, executor: Executor, workers: int | None = None):
+        self._executor = executor
+        self.workers = workers or int(getattr(executor, "_max_workers", 0)) or cores()
+        self._tasks: dict[Future[Any], str] = {}
+
+    def start(self, tasks: Sequence[Task]) -> Future[Any]:
+        """Begin tasks in one call."""
+        future = self._executor.submit(perform_each, list(tasks))
+        self._tasks[future] = label(tasks[0]) + (f" and {len(tasks) - 1} more" if len(tasks) > 1 else "")
+        return future
+
+    def answers(self, future: Future[Any], tasks: Sequence[Task]) -> list[Answer]:
+        """What came of each."""
+        self._tasks.pop(future, None)
+        error = future.exception()
+        if isinstance(error, BrokenExecutor):
+            raise RouterEvalError(
+                "a worker process died (out of memory, or a router took it down) and the whole executor with it; what "
+                "had ended is stored, and with jobs= instead of executor= a worker that dies costs its own run only"
+            ) from error
+        return list(future.result()) if error is None else [_exception(error)] * len(tasks)
+
+    def cancel(self, future: Future[Any]) -> bool:
+        """Take it back if nobody has begun."""
+        return future.cancel()
+
+    def running(self) -> list[Activity]:
+        """What is being done; who does it only the executor knows."""
+        return [
+            Activity("executor", what, float("nan")) for future, what in list(self._tasks.items()) if future.running()
+        ]
+
+    def kill(self) -> None:
+        """Take back what nobody has begun."""
+        for future in list(self._tasks):
+            future.cancel()
+
+    def close(self) -> None:
+        """Nothing: it is not ours."""
+
+
+def unsendable(task: Task, error: Exception) -> Future[Any]:
+    """A future that has failed: the task cannot be sent to another process."""
+    future: Future[Any] = Future()
+    name = type(task.policy).__name__
+    future.set_exception(
+        RouterError(f"{name} cannot be sent to another process ({type(error).__name__}: {error}); try --jobs 1")
+    )
+    return future
+
+
+def _exception(error: BaseException) -> Exception:
+    """What a call raised, as the reason of a failed run."""
+    if isinstance(error, Exception):
+        return error
+    return WorkerError(f"the call ended with {type(error).__name__}: {error}")
