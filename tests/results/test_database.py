@@ -169,7 +169,7 @@ def test_a_damaged_row_is_a_failed_run_that_says_so_and_verify_reports_it(tmp_pa
     with rv.ResultStore(path, create=False) as store:
         (run,) = store.runs()
     assert run.error is not None
-    assert "the stored row is damaged (error: Error -5" in run.error
+    assert "the stored row is damaged (ValueError: 1 bytes where 5888 were packed)" in run.error
     verdict = verify(run, lambda spec: pytest.fail("nothing to look up"))
     assert verdict.differences
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from routereval.results.damage import DAMAGE, an_object, array
+
+_LOG = logging.getLogger(__name__)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS curves (
@@ -87,7 +92,8 @@ def put(connection: sqlite3.Connection, points: list[CurvePoint]) -> None:
 def get(connection: sqlite3.Connection, spec: CurveSpec) -> dict[int, CurvePoint]:
     """The stored points of a curve by size."""
     rows = connection.execute("SELECT m, means, expected FROM curves WHERE curve = ? ORDER BY m", (spec.key,))
-    return {m: CurvePoint(spec, m, np.frombuffer(zlib.decompress(means)), expected) for m, means, expected in rows}
+    points = (_point(spec, *row) for row in rows)
+    return {point.m: point for point in points if point is not None}
 
 
 def every(connection: sqlite3.Connection) -> Iterator[CurvePoint]:
@@ -95,9 +101,34 @@ def every(connection: sqlite3.Connection) -> Iterator[CurvePoint]:
     there = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'curves'").fetchone()
     if there is None:
         return
-    specs: dict[str, CurveSpec] = {}
-    for key, m, spec, means, expected in connection.execute(
-        "SELECT curve, m, spec, means, expected FROM curves ORDER BY curve, m"
+    specs: dict[str, CurveSpec | None] = {}
+    for key, text, *values in connection.execute(
+        "SELECT curve, spec, m, means, expected FROM curves ORDER BY curve, m"
     ):
-        specs.setdefault(key, CurveSpec(**json.loads(spec)))
-        yield CurvePoint(specs[key], m, np.frombuffer(zlib.decompress(means)), expected)
+        if key not in specs:
+            specs[key] = _spec(text)
+        spec = specs[key]
+        point = None if spec is None else _point(spec, *values)
+        if point is not None:
+            yield point
+
+
+def _spec(text: Any) -> CurveSpec | None:
+    try:
+        spec = CurveSpec(**an_object(text))
+        hash(spec.key)
+        return spec
+    except DAMAGE as error:
+        _LOG.warning("the spec of a stored curve is damaged (%s); it is left out", error)
+        return None
+
+
+def _point(spec: CurveSpec, m: Any, means: Any, expected: Any) -> CurvePoint | None:
+    """A stored point; one that is damaged counts as not there."""
+    try:
+        if type(m) is not int or not isinstance(expected, float | None):
+            raise ValueError(f"a point at {m!r:.40} with {expected!r:.40}")
+        return CurvePoint(spec, m, array(means, np.float64, (-1,)), expected)
+    except DAMAGE as error:
+        _LOG.warning("a stored point of the curve of %s is damaged (%s); it is left out", spec.policy, error)
+        return None

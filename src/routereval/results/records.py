@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import zlib
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ from routereval.data.duplicates import clusters_of
 from routereval.data.queries import Queries
 from routereval.data.scenario import Scenario
 from routereval.data.scores import ScoreMatrix
+from routereval.results.damage import DAMAGE, array, is_scenario, texts
+
+_LOG = logging.getLogger(__name__)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS scenarios (
@@ -121,26 +125,47 @@ def get(connection: sqlite3.Connection, key: RecordKey | None = None) -> Iterato
     if not _there(connection):
         return
     where = "" if key is None else "WHERE scenario = ? AND data_hash = ?"
-    for row in connection.execute(f"SELECT * FROM scenarios {where} ORDER BY scenario, data_hash", key or ()):
-        scenario, data_hash, prompts, subsets, clusters, models, bits, observed, grades, means = row
-        prompt_ids, model_ids = _names(prompts), _names(models)
-        n, m = len(prompt_ids), len(model_ids)
-        if bits is None:
-            values = np.frombuffer(zlib.decompress(grades), dtype=np.float32).reshape(n, m)
-            scores = ScoreMatrix(prompt_ids, model_ids, values=values)
-        else:
-            scores = ScoreMatrix(
-                prompt_ids, model_ids, bits=_bits(bits, m), observed=None if observed is None else _bits(observed, m)
-            )
-        yield ScenarioRecord(
-            scenario,
-            data_hash,
-            prompt_ids,
-            None if subsets is None else _names(subsets),
-            np.frombuffer(zlib.decompress(clusters), dtype=np.int32),
-            scores,
-            np.frombuffer(zlib.decompress(means)),
-        )
+    for row in connection.execute(f"SELECT {_COLUMNS} FROM scenarios {where} ORDER BY scenario, data_hash", key or ()):
+        try:
+            record = _read(*row)
+        except DAMAGE as error:
+            # As in a file from before there were any: reports say what they lack.
+            _LOG.warning("the stored record of scenario %s is damaged (%s); it is left out", row[0], error)
+            continue
+        yield record
+
+
+_COLUMNS = "scenario, data_hash, prompt_ids, subsets, clusters, model_ids, bits, observed, grades, train_means"
+
+
+def _read(
+    scenario: str,
+    data_hash: str,
+    prompts: bytes,
+    subsets: bytes | None,
+    clusters: bytes,
+    models: bytes,
+    bits: bytes | None,
+    observed: bytes | None,
+    grades: bytes | None,
+    means: bytes,
+) -> ScenarioRecord:
+    prompt_ids, model_ids = _names(prompts), _names(models)
+    n, m = len(prompt_ids), len(model_ids)
+    if not (is_scenario(scenario) and isinstance(data_hash, str)):
+        raise ValueError("it has no scenario")
+    if bits is not None:
+        mask = None if observed is None else _bits(observed, n, m)
+        scores = ScoreMatrix(prompt_ids, model_ids, bits=_bits(bits, n, m), observed=mask)
+    elif grades is not None:
+        scores = ScoreMatrix(prompt_ids, model_ids, values=array(grades, np.float32, (n, m)))
+    else:
+        raise ValueError("it has no scores")
+    names = None if subsets is None else _names(subsets)
+    if names is not None and len(names) != n:
+        raise ValueError(f"{len(names)} subsets for {n} prompts")
+    numbers, train_means = array(clusters, np.int32, (n,)), array(means, np.float64, (m,))
+    return ScenarioRecord(scenario, data_hash, prompt_ids, names, numbers, scores, train_means)
 
 
 def _there(connection: sqlite3.Connection) -> bool:
@@ -154,12 +179,12 @@ def _text(names: tuple[str, ...]) -> bytes:
 
 
 def _names(blob: bytes) -> tuple[str, ...]:
-    return tuple(json.loads(zlib.decompress(blob)))
+    return tuple(texts(zlib.decompress(blob)))
 
 
 def _array(values: NDArray[np.generic]) -> bytes:
     return zlib.compress(np.ascontiguousarray(values).tobytes())
 
 
-def _bits(blob: bytes, models: int) -> NDArray[np.uint64]:
-    return np.frombuffer(zlib.decompress(blob), dtype=np.uint64).reshape(models, -1)
+def _bits(blob: bytes, prompts: int, models: int) -> NDArray[np.uint64]:
+    return array(blob, np.uint64, (models, -(-prompts // 64)))

@@ -78,7 +78,9 @@ def names(values: pl.Series) -> list[str]:
     """
     import polars as pl
 
-    as_text = values.cast(pl.String)
+    if values.dtype.is_nested() or values.dtype == pl.Object:
+        raise DataError(f"column {values.name!r} holds {values.dtype}; expected ids or names")
+    as_text = values.cast(pl.String, strict=False)
     empty = as_text.is_null() | (as_text == "").fill_null(False)
     if empty.any():
         raise DataError(

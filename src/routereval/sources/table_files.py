@@ -8,13 +8,16 @@ import gzip
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from routereval.data.array_files import read_array
 from routereval.errors import DataError, MissingDataError
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ def read_frame(path: Path) -> pl.DataFrame:
     import polars as pl
 
     suffix = suffix_of(path)
-    try:
+    with polars_faults(f"cannot be read as {suffix.strip('.')}"):
         # Opened here: a path with [ ] or * in it would be taken for a pattern.
         if suffix == ".parquet":
             with path.open("rb") as file:
@@ -42,11 +45,22 @@ def read_frame(path: Path) -> pl.DataFrame:
         separator = "\t" if suffix == ".tsv" else ","
         _check_fields(path, separator)
         return pl.read_csv(path.read_bytes(), separator=separator, infer_schema=False)
+
+
+@contextmanager
+def polars_faults(what: str) -> Iterator[None]:
+    """Whatever reading a damaged file provokes, in polars and below it, as a ``DataError`` that begins so."""
+    import polars as pl
+
+    try:
+        yield
     except pl.exceptions.PolarsError as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else "it is empty"
-        raise DataError(f"cannot be read as {suffix.strip('.')}: {first}") from error
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
-        raise DataError(f"cannot be read as {suffix.strip('.')}: {error}") from error
+        raise DataError(f"{what}: {first}") from error
+    except (OSError, EOFError, csv.Error, ValueError, zlib.error, MemoryError) as error:
+        raise DataError(f"{what}: {error or type(error).__name__}") from error
+    except pl.exceptions.PanicException as error:  # no Exception: a mistake in polars that a damaged file finds
+        raise DataError(f"{what}: polars gave up on it ({str(error).strip().splitlines()[0][:200]})") from error
 
 
 def _check_fields(path: Path, separator: str) -> None:
@@ -98,17 +112,14 @@ def read_embeddings(path: Path, n: int) -> NDArray[np.float32]:
     """
     if not path.is_file():
         raise MissingDataError(f"there is no file of embeddings {path}; expected a .npy file with a row per prompt")
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} is no .npy file of numbers: {error}") from error
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf" or values.ndim != 2 or len(values) != n:
-        shape = f"{values.dtype} with shape {values.shape}" if isinstance(values, np.ndarray) else "an archive"
+    values = read_array(path)
+    if values.dtype.kind not in "iuf" or values.ndim != 2 or len(values) != n:
         raise DataError(
-            f"{path} is {shape}; expected numbers ({n}, d), a row for each of the {n} prompts in the order in which "
-            "they first appear in the table"
+            f"{path} is {values.dtype} with shape {values.shape}; expected numbers ({n}, d), a row for each of the {n} "
+            "prompts in the order in which they first appear in the table"
         )
-    return np.ascontiguousarray(values, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which Queries reports
+        return np.ascontiguousarray(values, dtype=np.float32)
 
 
 def sha256(path: Path, what: str) -> str:

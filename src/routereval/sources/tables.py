@@ -21,7 +21,7 @@ from routereval.data.split import Split
 from routereval.errors import DataError
 from routereval.sources.table_cells import idlike, names, numbered, numbers, one_each, strings, vectors
 from routereval.sources.table_columns import TableColumns, find_columns
-from routereval.sources.table_files import read_embeddings, read_frame, sha256, stem_of, suffix_of
+from routereval.sources.table_files import polars_faults, read_embeddings, read_frame, sha256, stem_of, suffix_of
 from routereval.sources.table_planes import Cells, filled
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ def load_table(
     data = store.find(key)
     if data is None:
         try:
-            data = store.save(_converted(path, columns, embeddings, name, key))
+            with polars_faults("cannot be made sense of"):
+                converted = _converted(path, columns, embeddings, name, key)
+            data = store.save(converted)
         except DataError as error:
             raise type(error)(f"{path}: {error}") from error
     # The same content may have been stored from another path; an error should name the one in use.
