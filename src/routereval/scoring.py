@@ -77,7 +77,9 @@ def scenarios_named(ids: Sequence[str], datasets: Datasets, tables: Sequence[str
     ------
     RouterEvalError : none of them does; what was wrong with the first.
     """
-    from_tables = {one: data for data in map(datasets.benchmark, tables) for one in data.scenario_ids}
+    # With the embeddings that `run` gives them, so that these results stand in one table with those of routers.
+    encoded = [datasets.encoded(datasets.benchmark(table)) for table in tables]
+    from_tables = {one: data for data in encoded for one in data.scenario_ids}
     found = {}
     problems = []
     for one in ids:

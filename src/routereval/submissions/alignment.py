@@ -19,10 +19,13 @@ from routereval.data.scenario import Partition
 
 LIMIT = 0.4
 """Alignment from which it is asked where it comes from. Of 7,982 runs of thirty routers on eleven real benchmarks none
-was significantly above it; of those with at least 60 contested prompts none was above 0.32 at all."""
+is above it with p < 0.05; of those with at least 60 contested prompts none is above 0.32 at all."""
 
 SIGNIFICANCE = 0.001
-"""How unlikely the hits must be for a router at the limit."""
+"""How unlikely the hits must be for a router at the limit, to rule a submission out."""
+
+DOUBT = 0.05
+"""The same, to warn."""
 
 FEW_MODELS = 0.25
 """Hard prompts are solved by at most this share of the pool's models (and by one model at least)."""

@@ -189,9 +189,9 @@ def _plausible(judged: Sequence[Plausibility]) -> list[Finding]:
         if one.verdict == "implausible"
     ]
     findings += [
-        Finding("plausibility", "warning", f"the choices follow the test answers closely. {one}")
+        Finding("plausibility", "warning", f"the choices follow the answers closely; ask how they were made. {one}")
         for one in judged
-        if one.verdict == "unknown"
+        if one.verdict == "doubtful"
     ]
     if not findings:
         most = max(judged, key=lambda one: one.hits.alignment)

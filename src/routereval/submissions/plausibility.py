@@ -15,7 +15,7 @@ from routereval.data.scenario import Scenario
 from routereval.evaluation import evaluate_many
 from routereval.policies import PolicySpec, needs_embeddings, needs_subsets
 from routereval.results import RunResult, RunSpec
-from routereval.submissions.alignment import LIMIT, SIGNIFICANCE, Hits, hits_of, together
+from routereval.submissions.alignment import DOUBT, LIMIT, SIGNIFICANCE, Hits, hits_of, together
 
 HONEST = ("knn:k=20", "ridge", "kmeans", "subset_only")
 """Routers that show how far one comes that does not know the answers."""
@@ -23,7 +23,7 @@ HONEST = ("knn:k=20", "ridge", "kmeans", "subset_only")
 HEADROOM = 0.25
 """How much of the way from the best of them to the oracle a better router may go, where that is beyond the limit."""
 
-Verdict = Literal["plausible", "implausible", "unknown"]
+Verdict = Literal["plausible", "doubtful", "implausible"]
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class Plausibility:
 
     @property
     def verdict(self) -> Verdict:
-        """``implausible`` beyond the limit; ``unknown`` where no honest router could be run to set one."""
-        if self.p >= SIGNIFICANCE:
+        """``implausible`` beyond the limit; ``doubtful`` where too few prompts, or no honest router, say so."""
+        if self.p >= DOUBT:
             return "plausible"
-        return "implausible" if self.honest else "unknown"
+        return "implausible" if self.honest and self.p < SIGNIFICANCE else "doubtful"
 
     def __str__(self) -> str:
         hits = self.hits
@@ -72,8 +72,11 @@ class Plausibility:
             reached, best = max((value, name) for name, value in self.honest.items())
             told += f". Of {', '.join(self.honest)}, trained here, the best is {best} with {reached:.0%} of the way"
         elif self.honest is not None:
-            told += ". The data have neither texts nor embeddings nor subsets, so no honest router can be held beside"
-        return f"{told}. At {self.limit:.0%} so many hits would have a chance of {self.p:.2g}"
+            told += ". No honest router could be run here to hold beside it: none has what it needs to go by"
+        return (
+            f"{told}. A router that goes {self.limit:.0%} of the way would be right so often with probability "
+            f"{self.p:.2g}"
+        )
 
 
 def plausibility(results: Sequence[RunResult], scenarios: Mapping[str, Scenario]) -> list[Plausibility]:
@@ -94,7 +97,7 @@ def plausibility(results: Sequence[RunResult], scenarios: Mapping[str, Scenario]
     if len(by_benchmark) > 1:
         cells[f"all {len(hits)} scenarios"] = list(by_benchmark.values())
     told = {name: _of_cell(hits, blocks) for name, blocks in cells.items()}
-    suspicious = {name for name, one in told.items() if one.p_at(LIMIT) < SIGNIFICANCE}
+    suspicious = {name for name, one in told.items() if one.p_at(LIMIT) < DOUBT}
     asked = {scenarios[ids[0]].benchmark for name in suspicious for ids in cells[name]}
     honest: dict[str, dict[str, Hits]] = {}
     for benchmark in asked:
