@@ -55,7 +55,9 @@ def test_a_resampled_mean_is_the_sum_over_drawn_prompts_by_their_number() -> Non
     counts = next(iter(drawn_counts(3, rng(5), 20)))
     found = resampled_ratios(clusters.sums(scores), clusters.sums(np.ones((6, 1))), rng(5), 20)
     for draw in range(20):
-        drawn = np.concatenate([np.flatnonzero(clusters.labels == g) for g in range(3) for _ in range(int(counts[draw, g]))])
+        drawn = np.concatenate(
+            [np.flatnonzero(clusters.labels == g) for g in range(3) for _ in range(int(counts[draw, g]))]
+        )
         np.testing.assert_allclose(found[draw], scores[drawn].mean(axis=0), rtol=1e-12)
 
 

@@ -15,9 +15,25 @@ def test_holm_by_hand() -> None:
 
 
 def test_benjamini_and_hochbergs_own_example() -> None:
-    # Benjamini and Hochberg 1995, section 3.2: at 5 % their procedure rejects the four smallest, Hochberg's the first three.
+    # Benjamini and Hochberg 1995, section 3.2: at 5 % their procedure rejects the four smallest, Bonferroni's three.
     p = np.array(
-        [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1]
+        [
+            0.0001,
+            0.0004,
+            0.0019,
+            0.0095,
+            0.0201,
+            0.0278,
+            0.0298,
+            0.0344,
+            0.0459,
+            0.3240,
+            0.4262,
+            0.5719,
+            0.6528,
+            0.7590,
+            1,
+        ]
     )
     assert (benjamini_hochberg(p) <= 0.05).sum() == 4
     assert (holm(p) <= 0.05).sum() == 3

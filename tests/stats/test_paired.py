@@ -48,7 +48,10 @@ def test_with_few_differences_every_pattern_of_signs_is_tried() -> None:
     assert found.differ[0] == 9
     assert found.p[0] == pytest.approx(enumerated(difference), rel=1e-12)
     theirs = permutation_test(
-        (difference, np.zeros(9)), lambda x, y, axis: (x - y).sum(axis=axis), permutation_type="samples", vectorized=True
+        (difference, np.zeros(9)),
+        lambda x, y, axis: (x - y).sum(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
     )
     assert found.p[0] == pytest.approx(theirs.pvalue, rel=1e-9)
 

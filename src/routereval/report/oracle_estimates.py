@@ -16,7 +16,7 @@ from routereval.results.records import ScenarioRecord
 from routereval.seeding import generator
 from routereval.stats.bootstrap import interval
 from routereval.stats.clustered import Clusters, resampled_ratios
-from routereval.stats.noisy_oracle import REPEATS, hindsight, split_half
+from routereval.stats.noisy_oracle import hindsight, split_half
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -95,29 +95,32 @@ class _Estimating:
     def of(self, kind: str, scores: Floats, groups: Index, units: Index, ties: Floats | None = None) -> OracleEstimate:
         spec = self.cell.spec
         rng = generator("oracle", spec.scenario, spec.data_hash, kind, self.seed)
-        observed = np.fmax.reduce(scores, axis=1) if kind == ORACLE else hindsight(scores, groups)
-        corrected = (
-            np.full(len(scores), np.nan)
-            if kind == ORACLE
-            else split_half(scores, groups, units, rng, ties=ties, repeats=REPEATS)
-        )
-        (value, its), (mean, own) = (self._mean(column) for column in (observed, corrected))
+        if kind == ORACLE:
+            observed, corrected = np.fmax.reduce(scores, axis=1), np.full((len(scores), 1), np.nan)
+        else:
+            observed, corrected = hindsight(scores, groups), split_half(scores, groups, units, rng, ties=ties)
+        (value, its), (mean, own) = self._mean(observed[:, None]), self._mean(corrected)
         return OracleEstimate(
             *(spec.scenario, spec.protocol, spec.encoder, kind, scores.shape[1], int(groups.max(initial=-1)) + 1),
             *(len(scores), value, its, mean, own),
         )
 
-    def _mean(self, column: Floats) -> tuple[float, Interval]:
-        """Mean over the prompts that have a value, and its interval."""
-        seen = ~np.isnan(column)
-        if not seen.any():
+    def _mean(self, columns: Floats) -> tuple[float, Interval]:
+        """Mean over the prompts that have a value, then over repeats (n, repeats), and its interval.
+
+        Every resample of the clusters takes another repeat: the interval has the spread of one split in halves and of
+        one resample, so for the mean over many splits it is rather too wide.
+        """
+        seen = ~np.isnan(columns)
+        kept = seen.any(axis=1)
+        if not kept.any():
             return math.nan, (math.nan, math.nan)
-        clusters = Clusters.of(self.clusters[seen])
-        values = column[seen]
-        sums = clusters.sums(np.stack([values, np.ones(len(values))], axis=1))
-        spec = self.cell.spec
-        rng = generator("oracle", "bootstrap", spec.benchmark, spec.data_hash, len(values), self.seed)
+        clusters = Clusters.of(self.clusters[kept])
+        sums, sizes = clusters.sums(np.nan_to_num(columns[kept])), clusters.sums(seen[kept].astype(np.float64))
+        mean = float(np.mean(sums.sum(axis=0) / np.maximum(sizes.sum(axis=0), 1)))
         if len(clusters) < 2:
-            return float(values.mean()), (math.nan, math.nan)
-        drawn = resampled_ratios(sums[:, :1], sums[:, 1:], rng, self.draws)
-        return float(values.mean()), interval(drawn[:, 0])
+            return mean, (math.nan, math.nan)
+        spec, repeats = self.cell.spec, columns.shape[1]
+        rng = generator("oracle", "bootstrap", spec.benchmark, spec.data_hash, len(clusters), self.seed)
+        drawn = resampled_ratios(sums, sizes, rng, self.draws, np.arange(repeats))
+        return mean, interval(drawn[np.arange(self.draws), np.arange(self.draws) % repeats])

@@ -41,20 +41,20 @@ def split_half(
     ties: Floats | None = None,
     repeats: int = REPEATS,
 ) -> Floats:
-    """Score on each prompt of the model that was best on the other half of the prompt's group, (n,), mean over repeats.
+    """Score on each prompt of the model that was best on the other half of the prompt's group, (n, repeats).
 
     No prompt has a say in what it is scored with, so the mean is an unbiased estimate of what choosing on half of the
     prompts scores on new ones: never above what the best model of each group truly scores, where :func:`hindsight` is
-    never below it in expectation. nan in groups of a single unit, which have no other half.
+    never below it, both in expectation. nan in groups of a single unit, which have no other half.
 
     Parameters
     ----------
-    scores : (n, m), nan where a model was not observed; a prompt's mean is over the repeats whose model was.
+    scores : (n, m), nan where a model was not observed; so is what it would have scored.
     groups : (n,) as in :func:`hindsight`.
     units : (n,) prompts that stay on one side together, such as near-duplicates.
     ties : (m,) decides among models that are equal on the half, the highest first: what was scored on training prompts.
     """
-    found = np.full(len(scores), np.nan)
+    found = np.full((len(scores), repeats), np.nan)
     rank = np.zeros(scores.shape[1]) if ties is None else np.argsort(np.argsort(ties, kind="stable"), kind="stable")
     # Too little to turn round any two means that differ by an answer.
     nudge = 1e-9 * rank / max(1, scores.shape[1])
@@ -67,11 +67,7 @@ def split_half(
         best_of_one = (_means(*_totals(part, one)) + nudge).argmax(axis=1)
         best_of_other = (_means(*_totals(part, 1 - one)) + nudge).argmax(axis=1)
         chosen = np.where(one > 0, best_of_other[:, None], best_of_one[:, None])
-        values = part[np.arange(len(rows)), chosen]
-        seen = ~np.isnan(values)
-        count = seen.sum(axis=0)
-        total = np.where(seen, values, 0.0).sum(axis=0)
-        found[rows] = np.divide(total, count, out=np.full(len(rows), np.nan), where=count > 0)
+        found[rows] = part[np.arange(len(rows)), chosen].T
     return found
 
 
