@@ -166,7 +166,15 @@ def _panel(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
 def _beside(axes: Axes, x: float, y: float, *texts: str) -> None:
     """Columns of text to the right of the map, as far apart whatever the size of its cells."""
     for i, text in enumerate(texts):
-        axes.annotate(text, (x, y), xytext=(8 + 27 * i, 0), textcoords="offset points", va="center", fontsize=SMALL)
+        axes.annotate(
+            text,
+            (x, y),
+            xytext=(8 + 27 * i, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=SMALL,
+            annotation_clip=False,
+        )
 
 
 def _two(value: float) -> str:

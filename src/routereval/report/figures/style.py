@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os.path
 import re
 import textwrap
 import warnings
@@ -59,15 +58,16 @@ def distinct(names: Sequence[str]) -> list[str]:
     """Names without the whole words that all of them begin or end with: ``open-llm-leaderboard__``, ``-details``."""
     if len(names) < 2:
         return list(names)
-    head = _words(os.path.commonprefix(list(names)))
-    tail = _words(os.path.commonprefix([name[::-1] for name in names]))
+    head, tail = _shared_words(names), _shared_words([name[::-1] for name in names])
     cut = [name[head : len(name) - tail] for name in names]
     return cut if min(map(len, cut)) > 2 and len(set(cut)) == len(set(names)) else list(names)
 
 
-def _words(common: str) -> int:
-    """How much of what names have in common is whole words; a short one is not worth its absence."""
-    length = max((found.end() for found in re.finditer(r"[-_/]+", common)), default=0)
+def _shared_words(names: Sequence[str]) -> int:
+    """How many characters of whole words names begin with alike; a few are not worth their absence."""
+    first, last = min(names), max(names)
+    alike = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    length = max((found.end() for found in re.finditer(r"[-_/]+", first[:alike])), default=0)
     return length if length >= 6 else 0
 
 
