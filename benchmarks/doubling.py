@@ -5,7 +5,8 @@
 Twice a series that doubles: prompts at 5,000 models, and models at 14,042 prompts. Scores are bits from the start,
 pools have a fifth of the models, and knn is asked about the same number of prompts each time. Seconds are those of the
 processors, all threads together, the least of several. The exponent of seconds is fitted by least squares, log on log:
-1 is linear, 2 quadratic, 0 does not grow.
+1 is linear, 2 quadratic, 0 does not grow. A bare pass over the bits, from the first to the last, shows what memory
+itself does: the bits of the smaller sizes stay in the processor's caches, those of the largest do not.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ def measured(prompts: int, models: int) -> dict[str, float]:
     """Seconds of each kind of work at one size."""
     rng = np.random.default_rng(0)
     scores = world(prompts, models, rng)
+    bits = scores.bits
+    assert bits is not None
     m = models // 5
     draws = draws_of(0, models, m, np.random.RandomState(42))[:DRAWS]
     pools = random_pools(models, m, DRAWS, rng)
@@ -75,6 +78,7 @@ def measured(prompts: int, models: int) -> dict[str, float]:
         _ = ScoreMatrix(scores.prompt_ids, scores.model_ids, bits=scores.bits).model_means
 
     return {
+        "a bare pass over the bits": timed(lambda: bits.max()),
         "strong_to_weak, 100 draws": timed(lambda: best_draw(scores, draws)),
         "every window": timed(lambda: best_window(scores, 0, models, m)),
         "oracle of 100 random pools": timed(lambda: oracle_means(scores, pools)),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from routereval.data.scores import pack, unpack
-from routereval.kernels.pools import best_sums, draw_pools, pool_choices
+from routereval.kernels.pools import best_sums, draw_pools, pool_choices, window_best_sums
 
 KINDS = ("mixed", "rare", "ones", "zeros")
 SEEDS = st.integers(0, 9999)
@@ -48,15 +48,42 @@ def shapes(test):  # type: ignore[no-untyped-def]
     return settings(max_examples=60, deadline=None)(test)
 
 
-@shapes
-def test_the_sum_of_the_best_of_any_rows(n: int, m: int, kind: str, seed: int) -> None:
-    graded = values(n, m, kind, seed)
-    index = choices(m, seed, size=1 + seed % 5)
-    sums, counts = np.full(len(index), -1.0), np.full(len(index), -1)
-    best_sums(np.ascontiguousarray(graded.T), index, sums, counts)
+def check_best(
+    graded: NDArray[np.float32], index: NDArray[np.int64], sums: NDArray[np.float64], counts: NDArray[np.int64]
+) -> None:
+    """Sums and counts are those of the highest observed scores of each choice of models."""
     best = [np.fmax.reduce(graded[:, row], axis=1) for row in index]
     assert counts.tolist() == [int((~np.isnan(one)).sum()) for one in best]
     np.testing.assert_allclose(sums, [np.nansum(one.astype(np.float64)) for one in best], rtol=1e-12)
+
+
+@shapes
+def test_the_sum_of_the_best_of_any_models(n: int, m: int, kind: str, seed: int) -> None:
+    graded = values(n, m, kind, seed)
+    index = choices(m, seed, size=1 + seed % 5)
+    sums, counts = np.full(len(index), -1.0), np.full(len(index), -1)
+    best_sums(graded, index, sums, counts)
+    check_best(graded, index, sums, counts)
+
+
+@pytest.mark.parametrize("n", [511, 512, 513])
+@pytest.mark.parametrize("m", [63, 64, 65, 140])
+def test_the_sum_of_the_best_of_models_of_several_tiles(n: int, m: int) -> None:
+    graded = values(n, m, "mixed", n + m)
+    index = choices(m, n + m, size=30)
+    for members in (index, np.sort(index, axis=1)):
+        sums, counts = np.full(len(index), -1.0), np.full(len(index), -1)
+        best_sums(graded, members, sums, counts)
+        check_best(graded, members, sums, counts)
+
+
+@shapes
+def test_the_sum_of_the_best_of_every_window(n: int, m: int, kind: str, seed: int) -> None:
+    graded = values(n, m, kind, seed)
+    size = 1 + seed % m
+    sums, counts = np.full(m - size + 1, -1.0), np.full(m - size + 1, -1)
+    window_best_sums(graded, size, sums, counts)
+    check_best(graded, np.arange(m - size + 1)[:, None] + np.arange(size), sums, counts)
 
 
 @shapes

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routereval.data.scores import ScoreMatrix
-from routereval.kernels.pools import best_sums, pool_choices
+from routereval.kernels.pools import best_sums, pool_choices, window_best_sums
 from routereval.kernels.unions import AT_ONCE, greedy_union, union_counts, window_union_counts
 
 Index = NDArray[np.int64]
@@ -26,9 +26,9 @@ def oracle_means(scores: ScoreMatrix, pools: Index) -> NDArray[np.float64]:
     """
     pools = np.ascontiguousarray(pools, dtype=np.int64)
     if scores.values is not None:
-        by_model = np.ascontiguousarray(scores.values.T)
+        values = np.ascontiguousarray(scores.values)
         sums, counts = np.empty(len(pools)), np.empty(len(pools), dtype=np.int64)
-        _threaded(lambda part: best_sums(by_model, pools[part], sums[part], counts[part]), len(pools))
+        _threaded(lambda part: best_sums(values, pools[part], sums[part], counts[part]), len(pools), _rounds(pools))
         return _ratio(sums, counts)
     assert scores.bits is not None
     solved = _union_counts(scores.bits, pools)
@@ -46,7 +46,9 @@ def window_oracle_means(scores: ScoreMatrix, m: int, start: int = 0, stop: int |
     """
     stop = scores.shape[1] if stop is None else stop
     if scores.values is not None:
-        return oracle_means(scores, np.arange(start, stop - m + 1)[:, None] + np.arange(m))
+        sums, counts = np.empty(stop - start - m + 1), np.empty(stop - start - m + 1, dtype=np.int64)
+        window_best_sums(np.ascontiguousarray(scores.values[:, start:stop]), m, sums, counts)
+        return _ratio(sums, counts)
     assert scores.bits is not None
     solved = _window_counts(scores.bits[start:stop], m)
     if scores.observed is None:
@@ -101,10 +103,13 @@ def greedy_pool(scores: ScoreMatrix, m: int) -> Index:
 def _union_counts(bits: NDArray[np.uint64], pools: Index) -> NDArray[np.int64]:
     rows = np.ascontiguousarray(bits)
     out = np.empty(len(pools), dtype=np.int64)
-    # Each part passes over all rows, so there are as few as keep every core busy.
-    rounds = -(-len(pools) // (_cores() * AT_ONCE))
-    _threaded(lambda part: union_counts(rows, pools[part], out[part]), len(pools), rounds)
+    _threaded(lambda part: union_counts(rows, pools[part], out[part]), len(pools), _rounds(pools))
     return out
+
+
+def _rounds(pools: Index) -> int:
+    """How many parts for each core: each part passes over all models, so there are as few as keep the cores busy."""
+    return -(-len(pools) // (_cores() * AT_ONCE))
 
 
 def _window_counts(bits: NDArray[np.uint64], m: int) -> NDArray[np.int64]:

@@ -12,33 +12,105 @@ from numpy.typing import NDArray
 
 from routereval.kernels.compiling import Floats, Ints, compiled
 
+_PROMPTS = 512
+_MODELS = 64
+"""Prompts and models in a tile, by trials."""
+
 
 @compiled
 def best_sums(values: Floats, index: Ints, sums: NDArray[np.float64], counts: Ints) -> None:
-    """Sum over prompts of the highest of some rows, for each choice of rows; a prompt where all are nan does not count.
+    """Sum over prompts of the highest score of some models, for each choice; a prompt where all are nan does not count.
+
+    All choices are worked on together, a tile of prompts and models at a time, so that a score comes from memory once.
 
     Parameters
     ----------
-    values : (M, n), nan where not observed.
-    index : (choices, m) positions of rows.
+    values : (n, M), 0 or more, nan where not observed.
+    index : (choices, m) positions of models, in any order; fastest where they ascend.
     sums, counts : (choices,) sum, and how many prompts it is over; overwritten.
     """
-    best = np.empty(values.shape[1], dtype=np.float32)
-    for d in range(index.shape[0]):
+    (n, models), (choices, m) = values.shape, index.shape
+    best = np.empty((choices, _PROMPTS), dtype=np.float32)
+    # A little wider than needed: cells a power of two apart would have the same few places in the cache.
+    tile = np.empty((_MODELS, _PROMPTS + 16), dtype=np.float32)
+    done = np.empty(choices, dtype=np.int64)
+    sums[:] = 0
+    counts[:] = 0
+    for first in range(0, n, _PROMPTS):
+        width = min(_PROMPTS, n - first)
         best[:] = np.float32(-1)
-        for j in range(index.shape[1]):
-            row = values[index[d, j]]
-            for k in range(best.shape[0]):
-                if row[k] > best[k]:
-                    best[k] = row[k]
-        total = 0.0
-        count = 0
-        for k in range(best.shape[0]):
-            if best[k] >= np.float32(0):
-                total += best[k]
-                count += 1
-        sums[d] = total
-        counts[d] = count
+        done[:] = 0
+        for start in range(0, models, _MODELS):
+            stop = min(models, start + _MODELS)
+            copied = False
+            for d in range(choices):
+                # Up to the first model beyond this tile. One of an earlier tile comes late where they do not ascend.
+                while done[d] < m and index[d, done[d]] < stop:
+                    model = index[d, done[d]]
+                    if model < start:
+                        _raise(best[d, :width], values[first : first + width, model])
+                    else:
+                        if not copied:
+                            _copy_turned(values, first, first + width, start, stop, tile)
+                            copied = True
+                        _raise(best[d, :width], tile[model - start, :width])
+                    done[d] += 1
+        for d in range(choices):
+            total, count = 0.0, 0
+            for highest in best[d, :width]:
+                if highest >= np.float32(0):
+                    total += highest
+                    count += 1
+            sums[d] += total
+            counts[d] += count
+
+
+@compiled
+def _raise(best: Floats, row: Floats) -> None:
+    """The higher of both; nan is never higher."""
+    for k in range(best.shape[0]):
+        best[k] = row[k] if row[k] > best[k] else best[k]
+
+
+@compiled
+def _copy_turned(values: Floats, first: int, last: int, start: int, stop: int, tile: Floats) -> None:
+    """A block of prompts and models as models x prompts."""
+    for k in range(first, last):
+        for i in range(start, stop):
+            tile[i - start, k - first] = values[k, i]
+
+
+@compiled
+def window_best_sums(values: Floats, m: int, sums: NDArray[np.float64], counts: Ints) -> None:
+    """Sum over prompts of the highest score of models i to i + m - 1, for each i; as much work whatever m is.
+
+    Models are cut into blocks of m. A window is the end of one block and the beginning of the next, and the maxima of
+    all ends and of all beginnings are running ones (van Herk 1992; Gil and Werman 1993).
+
+    Parameters
+    ----------
+    values : (n, M), 0 or more, nan where not observed.
+    sums, counts : (M - m + 1,) sum, and how many prompts it is over; overwritten.
+    """
+    models = values.shape[1]
+    ends = np.empty(m, dtype=np.float32)
+    sums[:] = 0
+    counts[:] = 0
+    for row in values:
+        for start in range(0, models - m + 1, m):
+            best = np.float32(-1)
+            for i in range(m - 1, -1, -1):
+                best = row[start + i] if row[start + i] > best else best
+                ends[i] = best
+            best = np.float32(-1)
+            for i in range(min(m, models - m + 1 - start)):
+                higher = max(ends[i], best)
+                if higher >= np.float32(0):
+                    sums[start + i] += higher
+                    counts[start + i] += 1
+                # The last window has no model after it, but this one is in it.
+                following = row[min(start + m + i, models - 1)]
+                best = following if following > best else best
 
 
 @compiled
