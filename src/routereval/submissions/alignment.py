@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from routereval.data.scenario import Partition
 
 LIMIT = 0.4
-"""Alignment from which it is asked where it comes from. Of 7,982 runs of thirty routers on eleven real benchmarks none
-is above it with p < 0.05; of those with at least 60 contested prompts none is above 0.32 at all."""
+"""Alignment from which it is asked where it comes from. Of 8,016 runs of thirty routers on eleven real benchmarks none
+is above it with p < 0.05; of those with at least 60 contested prompts none is above 0.32 at all
+(benchmarks/alignment.py)."""
 
 SIGNIFICANCE = 0.001
 """How unlikely the hits must be for a router at the limit, to rule a submission out."""
