@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
@@ -82,7 +82,8 @@ def is_best(cell: Cell, column: Column) -> bool:
 
 def is_incomplete(cell: Cell, column: Column) -> bool:
     """Whether the number is to be marked as over less than its neighbours are."""
-    return column.kind == "ours" and cell.status == INCOMPLETE and bool(cell.numbers)
+    one = cell.numbers.get(column.metric)
+    return column.kind == "ours" and cell.status == INCOMPLETE and one is not None and not math.isnan(one.value)
 
 
 def heading(column: Column) -> str:
@@ -154,12 +155,19 @@ def spans(columns: Sequence[Column], part: Sequence[int]) -> list[tuple[Across, 
     return found
 
 
-def fold(text: str, width: int) -> list[str]:
-    """The text in lines of at most that many characters, broken behind a space or a mark where there is one."""
+def fold(text: str, width: int, measure: Callable[[str], int] = len) -> list[str]:
+    """The text in lines of at most that width, broken behind a space or a mark where there is one.
+
+    Parameters
+    ----------
+    measure : how wide a text is; where characters differ, as on a terminal.
+    """
     lines = []
-    while len(text) > width:
-        at = max((i + 1 for i, one in enumerate(text[:width]) if one in " _-,:;=/."), default=0)
-        at = at if at > width // 2 else width
+    while len(text) > 1 and measure(text) > width:
+        # At least one character a line, however narrow it is.
+        fits = max((i for i in range(1, len(text)) if measure(text[:i]) <= width), default=1)
+        at = max((i + 1 for i, one in enumerate(text[:fits]) if one in " _-,:;=/."), default=0)
+        at = at if at > fits // 2 else fits
         lines.append(text[:at].rstrip(" "))
         text = text[at:].lstrip(" ")
     return [*lines, text]
@@ -178,9 +186,9 @@ def legend(table: PaperTable, *, best: str, mark: str, references: str, interval
         said.append(references)
     if intervals and any(not math.isnan(one.low) for one in numbers):
         said.append("[ ]: 95 % bootstrap interval over test prompts")
-    if any(
-        math.isnan(one.value) and cell.status not in (ABSENT, FAILED) for cell in cells for one in cell.numbers.values()
-    ):
+    if table.by == "subset":
+        said.append("( ): test prompts")
+    if any(number(row.cell(one.across.key), one) == NONE for row in table.rows for one in columns_of(table)):
         said.append(f"{NONE}: does not exist")
     if any(row.cell(one.key).status == ABSENT for row in table.rows for one in table.across):
         said.append("empty: not run")

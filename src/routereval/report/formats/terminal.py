@@ -73,7 +73,7 @@ def _table(table: PaperTable, width: int, intervals: bool) -> Iterator[Text]:
     head = f"{table.title}  ·  {conditions(table)}"
     for i, part in enumerate(parts):
         said = f"{head}  ·  part {i + 1} of {len(parts)}" if len(parts) > 1 else head
-        yield from (Text(line, style="bold") for line in fold(printable(said), width))
+        yield from (Text(line, style="bold") for line in fold(printable(said), width, cell_len))
         yield from _part(table, grid, part)
     marks = legend(
         table,
@@ -147,7 +147,9 @@ def _part(table: PaperTable, grid: Grid, part: Sequence[int]) -> Iterator[Text]:
 
 def _titles(table: PaperTable, grid: Grid, above: Sequence[tuple[Across, list[int]]]) -> Iterator[Text]:
     """What is across, in as many lines as the longest takes, each above the middle of its columns."""
-    folded = [(under, fold(printable(title(across, table.by)), _span(grid, under))) for across, under in above]
+    folded = [
+        (under, fold(printable(title(across, table.by)), _span(grid, under), cell_len)) for across, under in above
+    ]
     most = max(len(lines) for _, lines in folded)
     for i in range(most):
         line = " " * grid.label
@@ -160,7 +162,7 @@ def _titles(table: PaperTable, grid: Grid, above: Sequence[tuple[Across, list[in
 
 
 def _row(row: Row, grid: Grid, above: Sequence[tuple[Across, list[int]]]) -> Iterator[Text]:
-    labels = fold(printable(row.shown), grid.label)
+    labels = fold(printable(row.shown), grid.label, cell_len)
     cells = {i: _cell_lines(row, grid.columns[i], grid.below) for _, under in above for i in under}
     for k in range(max(len(labels), *map(len, cells.values()))):
         texts = {i: _styled(row, grid.columns[i], lines[k], k) for i, lines in cells.items() if k < len(lines)}
