@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
-from dataclasses import astuple, fields
+from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 from routereval.report.formats.escaping import csv_text
@@ -18,11 +19,15 @@ def as_csv(tables: Iterable[PaperTable]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([field.name for field in fields(TidyRow)])
-    writer.writerows([_written(value) for value in astuple(row)] for row in all_tidy(tables))
+    writer.writerows([_written(value) for value in vars(row).values()] for row in all_tidy(tables))
     return text.getvalue()
+
+
+# The same few names stand in every line.
+_text = lru_cache(maxsize=4096)(csv_text)
 
 
 def _written(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
-    return csv_text(value) if isinstance(value, str) else value
+    return _text(value) if isinstance(value, str) else value

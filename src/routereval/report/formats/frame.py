@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import astuple, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from routereval.report.formats.tidy import TidyRow, all_tidy
@@ -20,7 +20,7 @@ def frame(tables: Iterable[PaperTable]) -> polars.DataFrame:
     # The annotations, as text: what a column is, also where it is null throughout.
     kinds = {"str": pl.String, "int": pl.Int64, "float": pl.Float64, "bool": pl.Boolean}
     schema = {field.name: kinds[str(field.type).split(" |")[0]] for field in fields(TidyRow)}
-    rows = [tuple(map(_whole, astuple(row))) for row in all_tidy(tables)]
+    rows = [tuple(map(_whole, vars(row).values())) for row in all_tidy(tables)]
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 

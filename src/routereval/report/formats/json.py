@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
 from routereval.report.formats.tidy import tidy
@@ -30,5 +29,5 @@ def _object(table: PaperTable) -> dict[str, Any]:
         "metrics": list(table.metrics),
         "across": [{"key": one.key, "title": one.title, "prompts": one.prompts} for one in table.across],
         "notes": list(table.notes),
-        "numbers": [{k: v for k, v in asdict(row).items() if k not in _COMMON} for row in tidy(table)],
+        "numbers": [{k: v for k, v in vars(row).items() if k not in _COMMON} for row in tidy(table)],
     }

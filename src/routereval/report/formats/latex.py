@@ -54,10 +54,18 @@ def _table(table: PaperTable, intervals: bool) -> Iterator[str]:
     label = min(LABEL, max((len(row.shown) for row in table.rows), default=0)) * _DIGIT
     parts = parts_of(columns, widths, ROOM - label, 0.0)
     pieces = [Piece([columns[i] for i in part], blocks) for blocks in _pages(table, intervals) for part in parts]
+    marks = legend(
+        table,
+        best="bold",
+        mark="dagger",
+        references="italics, above the rule: references, which read the answers",
+        intervals=intervals,
+    )
     for i, piece in enumerate(pieces):
+        notes = [provenance(table), marks, *(table.notes if i == len(pieces) - 1 else ())]
         said = f"{table.title}; {conditions(table)}"
         said += f" (part {i + 1} of {len(pieces)})" if len(pieces) > 1 else ""
-        yield from _piece(table, piece, said, intervals, last=i == len(pieces) - 1)
+        yield from _piece(table, piece, said, notes, intervals)
 
 
 def _width(table: PaperTable, column: Column, intervals: bool) -> float:
@@ -89,7 +97,7 @@ def _pages(table: PaperTable, intervals: bool) -> Iterator[list[tuple[int, list[
     yield page
 
 
-def _piece(table: PaperTable, piece: Piece, said: str, intervals: bool, *, last: bool) -> Iterator[str]:
+def _piece(table: PaperTable, piece: Piece, said: str, notes: Sequence[str], intervals: bool) -> Iterator[str]:
     above = spans(piece.columns, range(len(piece.columns)))
     yield r"\begin{table*}[tp]"
     yield r"\centering\footnotesize\setlength{\tabcolsep}{3.5pt}"
@@ -110,7 +118,10 @@ def _piece(table: PaperTable, piece: Piece, said: str, intervals: bool, *, last:
     yield r"\bottomrule"
     yield r"\end{tabular}}%"
     yield r"\ifdim\wd0>\textwidth\resizebox{\textwidth}{!}{\usebox0}\else\usebox0\fi"
-    yield from _notes(table, intervals, last)
+    yield r"\par\smallskip"
+    yield r"\begin{minipage}{\textwidth}\scriptsize\raggedright"
+    yield "\\par\n".join(latex_text(note) for note in notes if note)
+    yield r"\end{minipage}"
     yield r"\end{table*}"
 
 
@@ -158,21 +169,6 @@ def _number(row: Row, column: Column) -> str:
         text = f"${text}$"
     text = rf"\textbf{{{text}}}" if is_best(cell, column) else text
     return text + (r"$^\dagger$" if is_incomplete(cell, column) else "")
-
-
-def _notes(table: PaperTable, intervals: bool, last: bool) -> Iterator[str]:
-    marks = legend(
-        table,
-        best="bold",
-        mark="dagger",
-        references="italics, above the rule: references, which read the answers",
-        intervals=intervals,
-    )
-    said = [provenance(table), marks, *(table.notes if last else ())]
-    yield r"\par\smallskip"
-    yield r"\begin{minipage}{\textwidth}\scriptsize\raggedright"
-    yield "\\par\n".join(latex_text(note) for note in said if note)
-    yield r"\end{minipage}"
 
 
 def _row_of(cells: Sequence[str]) -> str:

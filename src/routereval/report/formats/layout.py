@@ -188,7 +188,8 @@ def legend(table: PaperTable, *, best: str, mark: str, references: str, interval
         said.append("[ ]: 95 % bootstrap interval over test prompts")
     if table.by == "subset":
         said.append("( ): test prompts")
-    if any(number(row.cell(one.across.key), one) == NONE for row in table.rows for one in columns_of(table)):
+    columns = columns_of(table)
+    if any(number(row.cell(one.across.key), one) == NONE for row in table.rows for one in columns):
         said.append(f"{NONE}: does not exist")
     if any(row.cell(one.key).status == ABSENT for row in table.rows for one in table.across):
         said.append("empty: not run")

@@ -54,18 +54,16 @@ class Grid:
 
 def renderable(tables: Iterable[PaperTable], width: int, *, intervals: bool = True) -> RenderableType:
     """The tables for a console of that many columns."""
-    lines: list[Text] = []
-    for table in tables:
-        lines += [*_table(table, width, intervals), Text()]
-    return Stack(*lines[:-1])
+    return Stack(*_lines(tables, width, intervals))
 
 
 def plain(tables: Iterable[PaperTable], width: int, *, intervals: bool = True) -> str:
     """The same without colours."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False, legacy_windows=False)
-    with console.capture() as captured:
-        console.print(renderable(tables, width, intervals=intervals))
-    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+    return "\n".join(line.plain.rstrip() for line in _lines(tables, width, intervals)) + "\n"
+
+
+def _lines(tables: Iterable[PaperTable], width: int, intervals: bool) -> list[Text]:
+    return [line for table in tables for line in (*_table(table, width, intervals), Text())][:-1]
 
 
 def _table(table: PaperTable, width: int, intervals: bool) -> Iterator[Text]:
@@ -82,10 +80,10 @@ def _table(table: PaperTable, width: int, intervals: bool) -> Iterator[Text]:
         references="dim, above the line: references, which read the answers",
         intervals=intervals,
     )
+    console = Console(file=io.StringIO(), width=width)
     for note in (provenance(table), marks, *table.notes):
-        # Broken by rich, so that a line begins at a word.
         if note:
-            yield Text(printable(note), style="red" if note.startswith("failed:") else "dim")
+            yield from Text(printable(note), style="red" if note.startswith("failed:") else "dim").wrap(console, width)
 
 
 def _fitted(table: PaperTable, width: int, intervals: bool) -> tuple[Grid, list[list[int]]]:
