@@ -60,7 +60,7 @@ def diagram(
     step = 1 if high <= 12 else 2 if high <= 24 else 5 if high <= 60 else 10
     for tick in range(1, int(high) + 1):
         axes.plot([tick, tick], [-0.12, 0], color="black", linewidth=1)
-        if (tick - 1) % step == 0:
+        if (tick == 1 or tick % step == 0) if step > 2 else (tick - 1) % step == 0:
             axes.text(tick, -0.22, str(tick), ha="center", va="bottom", fontsize=9)
     axes.text(low - margin, -0.22, "mean rank (1 is best)", ha="left", va="bottom", fontsize=9, color="0.3")
     for i, name in enumerate(ordered):
@@ -82,7 +82,8 @@ def diagram(
             [low, low + critical_difference], [-1.05, -1.05], color="black", linewidth=1.2, marker="|", markersize=7
         )
         text = f"critical difference {critical_difference:.2f}"
-        axes.text(low + critical_difference + 0.15, -1.05, text, ha="left", va="center", fontsize=9)
+        end = (low + critical_difference, -1.05)
+        axes.annotate(text, end, xytext=(7, 0), textcoords="offset points", va="center", fontsize=9)
     if note:
         figure.supxlabel(note, fontsize=8, color="0.35")
     return figure

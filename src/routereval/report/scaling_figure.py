@@ -108,6 +108,13 @@ def _panel(axes: Axes, rows: Rows, policies: Sequence[str], styles: Mapping[str,
         else:
             styled = {**styles[policy], "marker": marker}
         axes.plot(m, mu, **styled, markersize=4 if "markevery" in styled else 3, label=_title(policy))
+        share = _share(policy)
+        if share is not None:
+            # Shades are hard to count on paper: p stands at the end of its curve.
+            end = (m[-1], mu[-1])
+            axes.annotate(
+                f"{share:g}", end, xytext=(4, 0), textcoords="offset points", va="center", fontsize=6.5, color="0.3"
+            )
         banded = [row for row in curve if row["mu_low"] is not None]
         axes.fill_between(
             [row["m"] for row in banded],

@@ -71,36 +71,37 @@ class DotPlot:
             axes.axhline(len(self.rows) - 0.5, color=GREY, linewidth=0.7)
         for x in (self.lines or {}).values():
             axes.axvline(x, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-        count = len(self.series)
         for s, series in enumerate(self.series):
-            offset = 0.0 if count == 1 else 0.62 * (s / (count - 1) - 0.5)
+            offset = 0.0 if len(self.series) == 1 else 0.62 * (s / (len(self.series) - 1) - 0.5)
             style: dict[str, Any] = {"color": COLOURS[s % len(COLOURS)], "marker": MARKERS[s % len(MARKERS)]}
-            # So that the legend has every series, drawn or not.
-            axes.plot([], [], linestyle="none", markersize=5, label=name_shown(series), **style)
-            for row, name in enumerate(names):
-                one = values.get((name, series))
-                if one is not None and not math.isnan(one.value):
-                    self._dot(axes, row + offset, one, style)
+            found = [(row + offset, values.get((name, series))) for row, name in enumerate(names)]
+            marks = [(y, one) for y, one in found if one is not None and not math.isnan(one.value)]
+            self._marks(axes, marks, style, name_shown(series))
         if self.limits is not None:
             axes.set_xlim(*self.limits)
+        axes.locator_params(axis="x", nbins=5)
 
-    def _dot(self, axes: Axes, y: float, one: Estimate, style: Mapping[str, Any]) -> None:
+    def _marks(self, axes: Axes, marks: Sequence[tuple[float, Estimate]], style: Mapping[str, Any], label: str) -> None:
+        """One series: an interval and a mark for each row."""
         low, high = self.limits or (-math.inf, math.inf)
-        if not math.isnan(one.low) and one.high >= low and one.low <= high:
-            axes.plot([max(one.low, low), min(one.high, high)], [y, y], color=style["color"], linewidth=1.3, alpha=0.75)
-        if low <= one.value <= high:
-            axes.plot([one.value], [y], linestyle="none", markersize=4.5, **style)
-            return
-        left = one.value < low
-        edge, marker, pad = (low, "<", 1) if left else (high, ">", -1)
-        axes.plot([edge + pad * 0.02 * (high - low)], [y], color=style["color"], marker=marker, markersize=5)
+        bounded = [(y, one) for y, one in marks if not math.isnan(one.low) and one.high >= low and one.low <= high]
+        starts, ends = [max(one.low, low) for _, one in bounded], [min(one.high, high) for _, one in bounded]
+        axes.hlines([y for y, _ in bounded], starts, ends, color=style["color"], linewidth=1.3, alpha=0.75)
+        inside = [(y, one.value) for y, one in marks if low <= one.value <= high]
+        # Drawn even without a mark, so that the legend has every series.
+        xs, ys = [x for _, x in inside], [y for y, _ in inside]
+        axes.plot(xs, ys, linestyle="none", markersize=4.5, label=label, **style)
+        for y, one in marks:
+            if not low <= one.value <= high:
+                self._beyond(axes, y, one.value, style["color"])
+
+    def _beyond(self, axes: Axes, y: float, value: float, colour: str) -> None:
+        """An arrow on the edge, with the number."""
+        assert self.limits is not None
+        low, high = self.limits
+        edge, marker, pad, side = (low, "<", 1, "left") if value < low else (high, ">", -1, "right")
+        axes.plot([edge + pad * 0.02 * (high - low)], [y], color=colour, marker=marker, markersize=5)
         axes.annotate(
-            f"{one.value:.1f}",
-            (edge, y),
-            xytext=(pad * 9, 0),
-            textcoords="offset points",
-            ha="left" if left else "right",
-            va="center",
-            fontsize=SMALL - 1,
-            color="0.25",
-        )
+            f"{value:.1f}", (edge, y), xytext=(pad * 9, 0), textcoords="offset points", ha=side, va="center",
+            fontsize=SMALL - 1, color="0.25",
+        )  # fmt: skip

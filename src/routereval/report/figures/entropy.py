@@ -80,7 +80,9 @@ def draw(view: ResultsView) -> Drawn | Missing:
 
 
 def _styles(choice: Choice) -> dict[str, dict[str, Any]]:
-    styles: dict[str, dict[str, Any]] = {label: mark(i) for i, label in enumerate(choice.routers)}
+    # A white edge parts marks that overlap.
+    edge = {"markeredgecolor": "white", "markeredgewidth": 0.5}
+    styles: dict[str, dict[str, Any]] = {label: {**mark(i), **edge} for i, label in enumerate(choice.routers)}
     for i, label in enumerate(choice.references):
         marker = ("$\\star$", "+", "x", "1", "2", "3", "4")[i] if i < 7 else MARKERS[i % len(MARKERS)]
         styles[label] = {"color": "0.4", "marker": marker}

@@ -18,6 +18,7 @@ from routereval.report.printable import printable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette without its yellow, which is hard to see on white."""
@@ -152,6 +153,15 @@ def drawing() -> Iterator[None]:
         yield
 
 
+def _box(figure: Figure) -> Bbox:
+    """All there is in a figure, the note below it too, with a margin; inches."""
+    if figure.get_layout_engine() is not None:
+        # Once is enough: every file of a figure has its parts in the same places.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+    return figure.get_tightbbox().padded(0.1)
+
+
 def save(figure: Figure, path: Path, *, title: str = "", alt: str = "") -> None:
     """Write a figure into a PNG, SVG or PDF file, as its ending says; the same figure makes the same file.
 
@@ -167,11 +177,8 @@ def save(figure: Figure, path: Path, *, title: str = "", alt: str = "") -> None:
         metadata["Date" if ending == ".svg" else "CreationDate"] = None
     try:
         with drawing():
-            if figure.get_layout_engine() is not None:
-                # Once is enough: every file of a figure has its parts in the same places.
-                figure.draw_without_rendering()
-                figure.set_layout_engine("none")
-            figure.savefig(path, dpi=150, bbox_inches="tight", pad_inches=0.1, metadata=metadata)
+            box = _box(figure)
+            figure.savefig(path, dpi=150, bbox_inches=box, metadata=metadata)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror or error}") from error
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from routereval.report.figures.cells import Cell, cell_of
 from routereval.results import ResultStore, RunSpec, StoredRun
 from routereval.results.curves import CurvePoint
 from routereval.results.records import ScenarioRecord
-from routereval.results.run import router_label
+from routereval.results.run import canonical_json, router_label
 from routereval.routers.catalogue import CONTROLS
 
 BASE = "best_single"
@@ -239,9 +240,17 @@ def _homes(
 
 def key_of(spec: RunSpec) -> CellKey:
     """The cell a run belongs to."""
-    strategy = spec.scenario.split("/")[1]
-    label = router_label(spec.router, spec.params, defaults_of(spec.router))
-    return CellKey(spec.benchmark, spec.data_hash, spec.m, strategy, label)
+    return CellKey(spec.benchmark, spec.data_hash, spec.m, spec.scenario.split("/")[1], label_of(spec))
+
+
+def label_of(spec: RunSpec) -> str:
+    """What a run's router is called: the name and the parameters that are not the defaults."""
+    return _label(spec.router, canonical_json(dict(spec.params)))
+
+
+@lru_cache(maxsize=4096)
+def _label(router: str, params: str) -> str:
+    return router_label(router, json.loads(params), defaults_of(router))
 
 
 def _newest(runs: Iterable[StoredRun]) -> tuple[StoredRun, ...]:
