@@ -2,13 +2,14 @@
 
 ``$ROUTEREVAL_HOME`` or the user's cache directory holds it::
 
-    store/<key>/meta.json, *.npy     one BenchmarkData each
+    store/<key>/meta.json, *.npy     one BenchmarkData each, and SHA256SUMS
     scratch/                         what is being made and too large for the memory
     seen/<sha256 of a path>.json     which key a file had when it was last read, so that it need not be hashed again
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -25,13 +26,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from routereval.data import checksums, remote
 from routereval.data.benchmark import BenchmarkData
 from routereval.data.queries import Queries
 from routereval.data.scenario import CandidatePool
 from routereval.data.scores import ScoreMatrix
 from routereval.data.split import Split
 from routereval.data.texts import Texts
-from routereval.errors import DataError
+from routereval.errors import DataError, MissingDataError
 
 FORMAT = 2
 """Version of the folders' layout; part of every key, so a new layout never reads an old folder."""
@@ -224,13 +226,65 @@ def _read(folder: Path) -> BenchmarkData:
 
 
 @lru_cache(maxsize=32)
-def reopen(folder: Path) -> BenchmarkData:
-    """The same, once per process: what a worker makes of data sent to it."""
-    return open_folder(folder)
+def reopen(folder: Path, data_hash: str = "", url: str = "") -> BenchmarkData:
+    """What a worker makes of data sent to it, once per process: the folder of the driver, else its own of that hash.
+
+    Its files are hashed once on each machine.
+
+    Parameters
+    ----------
+    folder : where the driver has the data: a folder that is shared, or the same machine.
+    data_hash : which data.
+    url : where they are fetched from if they are not here; see :mod:`routereval.data.remote`.
+
+    Raises
+    ------
+    MissingDataError : they are not here, and there is no URL or they are not there.
+    DataError : other data, or a file is not what was written.
+    """
+    found = next((one for one in (folder, _folder(data_hash)) if data_hash and _is_here(one)), folder)
+    if not _is_here(found) and data_hash:
+        if not url:
+            raise MissingDataError(
+                f"a worker has no data {folder}; let workers share ROUTEREVAL_HOME with the driver, or set "
+                f"{remote.VARIABLE} to a URL that both reach (s3://bucket/path, file:///shared/folder)"
+            )
+        found = _folder(data_hash)
+        remote.fetch(data_hash, url, found)
+    _check_once(found)
+    data = open_folder(found)
+    if data_hash and data.data_hash != data_hash:
+        raise DataError(
+            f"{found} holds data {data.data_hash[:12]}..., and {data_hash[:12]}... were planned; "
+            "remove it where it is wrong, or run the same command again"
+        )
+    return data
 
 
-def _save_array(path: Path, values: NDArray[Any], link: bool) -> None:
-    """An array as a .npy file; with ``link`` another name of the store's own file, where it comes from one as it is."""
+def _is_here(folder: Path) -> bool:
+    return (folder / "meta.json").is_file()
+
+
+def _check_once(folder: Path) -> None:
+    """Hash every file, unless that was done on this machine and none has changed since."""
+    sums = folder / checksums.NAME
+    if not sums.is_file():
+        return
+    now = checksums.fingerprint(folder)
+    if seen_key(sums, "checked") == now:
+        return
+    checksums.check(folder)
+    with contextlib.suppress(DataError):
+        remember(sums, "checked", now)
+
+
+def _save_array(path: Path, values: NDArray[Any], link: bool) -> str | None:
+    """An array as a .npy file; with ``link`` another name of the store's own file, where it comes from one as it is.
+
+    Returns
+    -------
+    str or None : the file's sha256, where it is known already.
+    """
     base: object = values.base
     # A part of a file's array has the whole array for its base.
     if link and isinstance(values, np.memmap) and isinstance(base, mmap.mmap):
@@ -239,10 +293,11 @@ def _save_array(path: Path, values: NDArray[Any], link: bool) -> None:
             try:
                 # Nothing in the store is ever written to again. Scenarios of the same scores share them.
                 os.link(source, path)
-                return
-            except OSError:
+                return checksums.read(source.parent).get(source.name)
+            except (OSError, DataError):
                 pass  # a file system without links
     np.save(path, values, allow_pickle=False)
+    return None
 
 
 def _write(folder: Path, data: BenchmarkData, *, link: bool = False) -> None:
@@ -262,9 +317,10 @@ def _write(folder: Path, data: BenchmarkData, *, link: bool = False) -> None:
         arrays[f"labels_{strategy}_{m}"] = labels
     # By number: a metric may have any name, a file may not.
     arrays |= {f"plane_{i}": plane for i, plane in enumerate(data.planes.values())}
+    sums: dict[str, str] = {}
     for name, values in arrays.items():
-        if values is not None:
-            _save_array(folder / f"{name}.npy", values, link)
+        if values is not None and (known := _save_array(folder / f"{name}.npy", values, link)):
+            sums[f"{name}.npy"] = known
     meta = {
         "arrays": [name for name, values in arrays.items() if values is not None],
         "scores": [name for name in ("bits", "observed", "values") if arrays[name] is not None],
@@ -289,6 +345,7 @@ def _write(folder: Path, data: BenchmarkData, *, link: bool = False) -> None:
         "planes": list(data.planes),
     }
     (folder / "meta.json").write_text(json.dumps(meta))
+    checksums.write(folder, sums)
 
 
 def _folder(key: str) -> Path:
