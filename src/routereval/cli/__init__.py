@@ -12,7 +12,7 @@ import typer
 # Importing a command's module adds it to the application; help lists them in this order.
 from routereval.cli import running, routing, stored, ranking, comparing, downloading, synthesizing  # noqa: F401  # isort: skip
 from routereval.cli import planning, drawing  # noqa: F401  # isort: skip
-from routereval.cli import embedding, building, exporting, scaling, publishing, listing, tabling  # noqa: F401  # isort: skip
+from routereval.cli import embedding, building, exporting, scaling, publishing, listing, tabling, reporting  # noqa: F401  # isort: skip
 from routereval.cli.shared import app, tell
 from routereval.errors import RouterEvalError
 

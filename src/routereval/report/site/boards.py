@@ -94,9 +94,13 @@ class _Sums:
         if not self.points.size:
             self.points = np.zeros((_PLANES, len(self.have), 1))
             self.draws = np.zeros((_PLANES, len(self.have), DRAWS), dtype=np.float32)
-        w = weights[of.rows][:, None]
-        self.points[:, of.rows] += w * planes
-        self.draws[:, of.rows] += w.astype(np.float32) * drawn
+        w = weights[of.rows]
+        self.points[:, of.rows] += w[:, None] * planes
+        # As a rule every router is there and all weigh the same: nothing is copied then.
+        if len(w) == len(weights) and (w == w[0]).all():
+            self.draws += np.float32(w[0]) * drawn
+        else:
+            self.draws[:, of.rows] += w[:, None].astype(np.float32) * drawn
         self.prompts.append(of.prompts)
 
 
@@ -185,10 +189,13 @@ class BoardMaker:
         position = np.zeros(len(rows), dtype=np.intp)
         position[ranked] = np.arange(1, len(ranked) + 1)
         first = ranked[0] if ranked else None
+        values = _values(points, draws, first)
+        # Who lacks a scenario has another mean: nothing is paired.
+        values[~sums.complete[rows], -1] = np.nan
         return Board(
             sums.choice,
             rows,
-            _values(points, draws, first),
+            values,
             sums.have[rows],
             position,
             -1 if first is None else int(rows[first]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from routereval.progress import Progress, unseen
 from routereval.report.site.boards import BoardMaker
 from routereval.report.site.csv_files import RunsFile, write_boards, write_scenes
+from routereval.report.site.embedding import breakable
 from routereval.report.site.folder import replacing
-from routereval.report.site.inventory import Inventory, take_inventory
+from routereval.report.site.inventory import Inventory, Run, take_inventory
 from routereval.report.site.pages import POLICY, Page, about_page, pages_of
 from routereval.report.site.scenes import read_scene
 from routereval.results import ResultStore
@@ -38,16 +39,22 @@ class Built:
     ----------
     folder : where; ``index.html`` is the first page.
     pages, runs, failed : how many.
+    notes : what was left out and why.
     """
 
     folder: Path
     pages: int
     runs: int
     failed: int
+    notes: tuple[str, ...] = ()
 
 
-def build_site(results: Path, out: Path, *, progress: Progress = unseen) -> Built:
+def build_site(results: Path, out: Path, *, extras: bool = False, progress: Progress = unseen) -> Built:
     """Write the report of a results file into a folder, replacing a report that is there.
+
+    Parameters
+    ----------
+    extras : whether the paper's tables and all figures are written too, into ``tables`` and ``figures``.
 
     Per-prompt values are read scenario by scenario, so that a file of any number of runs fits into memory.
 
@@ -79,10 +86,20 @@ def _boards(store: ResultStore, inventory: Inventory, progress: Progress) -> Boa
         for index, (scene, by_router) in enumerate(inventory.scenes.items()):
             found = read_scene(store, scene, by_router)
             if found is not None:
-                maker.add(index, *found)
+                maker.add(index, found.means, found.drawn)
+                _note_damage(inventory, by_router, found.damaged)
             advance()
     maker.finish()
     return maker
+
+
+def _note_damage(
+    inventory: Inventory, by_router: Mapping[int, Sequence[Run]], damaged: Sequence[tuple[str, str]]
+) -> None:
+    """Runs whose per-prompt values are damaged failed after all."""
+    reasons = dict(damaged)
+    for run in (run for runs in by_router.values() for run in runs if run.key in reasons):
+        inventory.failed.append(run._replace(error=f"the stored row is damaged ({reasons[run.key]}); key {run.key}"))
 
 
 class _Writer:
@@ -115,13 +132,15 @@ class _Writer:
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("routereval.report.site", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = breakable
+    return environment
 
 
 def _copy_assets(folder: Path) -> None:

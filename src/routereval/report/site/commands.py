@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 from routereval import facts
 from routereval.errors import ParameterError
@@ -20,9 +22,14 @@ DATA = "DATA"
 """What stands for the folder of data: a results file knows what was in it, not where it was."""
 
 
-def command_of(spec: RunSpec) -> str:
-    """The command of one run, for a shell; see :func:`commands_of`."""
-    return commands_of([spec])[0]
+def command_of(spec: RunSpec, params: str | None = None) -> str:
+    """The command of one run, for a shell; see :func:`commands_of`.
+
+    Parameters
+    ----------
+    params : the canonical JSON of its parameters, where it is known already.
+    """
+    return _command(spec, [spec.scenario], (spec.seed,), canonical_json(dict(spec.params)) if params is None else params)
 
 
 def commands_of(specs: Iterable[RunSpec]) -> list[str]:
@@ -44,36 +51,60 @@ def commands_of(specs: Iterable[RunSpec]) -> list[str]:
         by_seeds: dict[tuple[int, ...], list[str]] = {}
         for scenario, seeds in seeds_of.items():
             by_seeds.setdefault(tuple(sorted(set(seeds))), []).append(scenario)
-        commands += [_command(texts[kind], scenarios, seeds) for seeds, scenarios in by_seeds.items()]
+        commands += [_command(texts[kind], scenarios, seeds, kind[1]) for seeds, scenarios in by_seeds.items()]
     return commands
 
 
-def router_text(spec: RunSpec) -> str | None:
-    """What ``--router`` takes for it; None where no text says it."""
-    return _router_text(spec.router, canonical_json(dict(spec.params)), spec)
-
-
-def _command(spec: RunSpec, scenarios: list[str], seeds: tuple[int, ...]) -> str:
-    data = [] if spec.benchmark in DEMO else ["--data", DATA]
-    if spec.router.startswith(PREDICTIONS_FILE):
-        name = spec.router.removeprefix(PREDICTIONS_FILE)
-        return _joined("routereval", "score", "PREDICTIONS", "--name", name, "--protocol", spec.protocol, *data)
-    text = router_text(spec)
-    if text is None:
+def _command(spec: RunSpec, scenarios: list[str], seeds: tuple[int, ...], params: str) -> str:
+    pieces = _around(spec.router, params, spec.protocol, spec.encoder, spec.benchmark, spec.train_size)
+    if pieces is None:
         told = f"# {spec.router} on {', '.join(scenarios)}: these parameters can be given in Python only: "
-        return " ".join((told + canonical_json(dict(spec.params))).split())
-    tune = ["--tune", "--budget", str(spec.params["tune"])] if "tune" in spec.params else []
-    encoder = [] if spec.encoder == NO_ENCODER else ["--encoder", spec.encoder]
-    size = [] if spec.train_size is None else ["--train-size", str(spec.train_size)]
-    seed = [piece for one in seeds for piece in ("--seed", str(one))]
-    return _joined(
-        *("routereval", "run", *scenarios, "--router", text, *tune, "--protocol", spec.protocol),
-        *(*encoder, *seed, *size, *data),
-    )
+        return " ".join((told + params).split())
+    head, tail = pieces
+    if spec.router.startswith(PREDICTIONS_FILE):
+        return f"{head} {tail}"
+    named = " ".join(map(_quoted, scenarios))
+    return f"{head} {named} {tail} {' '.join(f'--seed {seed}' for seed in seeds)}"
+
+
+@lru_cache(maxsize=8192)
+def _around(
+    router: str, params: str, protocol: str, encoder: str, benchmark: str, train_size: int | None
+) -> tuple[str, str] | None:
+    """What stands before the scenarios and after them, without the seeds; None where no command says it."""
+    data = [] if benchmark in DEMO else ["--data", DATA]
+    if router.startswith(PREDICTIONS_FILE):
+        name = router.removeprefix(PREDICTIONS_FILE)
+        return _joined("routereval", "score", "PREDICTIONS"), _joined("--name", name, "--protocol", protocol, *data)
+    own = json.loads(params)
+    tune = ["--tune", "--budget", str(own["tune"])] if "tune" in own else []
+    text = _router_text(router, {k: v for k, v in own.items() if k != "tune"})
+    if text is None:
+        return None
+    embeddings = [] if encoder == NO_ENCODER else ["--encoder", encoder]
+    size = [] if train_size is None else ["--train-size", str(train_size)]
+    tail = _joined("--router", text, *tune, "--protocol", protocol, *embeddings, *size, *data)
+    return "routereval run", tail
 
 
 def _joined(*pieces: str) -> str:
-    return " ".join(shlex.quote(piece) for piece in pieces)
+    return " ".join(map(_quoted, pieces))
+
+
+@lru_cache(maxsize=8192)
+def _quoted(piece: str) -> str:
+    return shlex.quote(piece)
+
+
+def _router_text(router: str, params: dict[str, Any]) -> str | None:
+    """What ``--router`` takes for it; None where it would be read as another."""
+    defaults = defaults_of(router)
+    text = router_label(router, params, defaults)
+    shown = {k: str(v) for k, v in params.items() if k not in defaults or defaults[k] != v}
+    try:
+        return text if naming.parse(text, _known()) == (router, shown) else None
+    except ParameterError:
+        return None
 
 
 def needs_data(benchmark: str) -> str:
@@ -86,29 +117,6 @@ def needs_data(benchmark: str) -> str:
         "DATA is the folder of the data; for a table of your own leave --data out and write the table's path in place "
         "of the benchmark's name (scores.csv/all/5)."
     )
-
-
-def _router_text(router: str, params_json: str, spec: RunSpec) -> str | None:
-    key = (router, params_json)
-    if key not in _TEXTS:
-        if len(_TEXTS) > 4096:
-            _TEXTS.clear()
-        _TEXTS[key] = _written(spec)
-    return _TEXTS[key]
-
-
-_TEXTS: dict[tuple[str, str], str | None] = {}
-
-
-def _written(spec: RunSpec) -> str | None:
-    own = {k: v for k, v in spec.params.items() if k != "tune"}
-    text = router_label(spec.router, own, defaults_of(spec.router))
-    shown = {k: str(v) for k, v in own.items() if k not in (d := defaults_of(spec.router)) or d[k] != v}
-    try:
-        read = naming.parse(text, _known())
-    except ParameterError:
-        return None
-    return text if read == (spec.router, shown) else None
 
 
 @lru_cache(maxsize=1)

@@ -5,29 +5,32 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from routereval.report.formats.escaping import csv_text
+from routereval.report.printable import printable
 from routereval.report.site.boards import COLUMNS, BoardMaker
 from routereval.report.site.commands import command_of
 from routereval.report.site.inventory import Inventory
 from routereval.results import StoredRun
-from routereval.results.run import canonical_json
 
 RUN_METRICS = ("mu", "V_R", "V_B", "V_B_train", "E_p", "gap_closed", "regret")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def safe(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe before it."""
+    """A cell as CSV has it: names are no formulas, and what does not exist is empty."""
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.6g}"
     if isinstance(value, str):
-        # A surrogate on its own cannot be written; nobody's name has one by good will.
-        value = value.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
-        return "'" + value if value.startswith(_FORMULA) else value
+        return _text(value)
     return "" if value is None else value
+
+
+# Most texts of a file occur in it thousands of times.
+_text = lru_cache(maxsize=65536)(csv_text)
 
 
 class RunsFile:
@@ -48,18 +51,19 @@ class RunsFile:
     ) -> None:
         self._file.close()
 
-    def add(self, run: StoredRun, label: str) -> None:
+    def add(self, run: StoredRun, label: str, params: str) -> None:
         """One run."""
         spec = run.spec
         numbers: list[float] = []
         for name in RUN_METRICS:
             numbers += (run.metrics.get(name, math.nan), *run.intervals.get(name, (math.nan, math.nan)))
         row = (
-            *(run.key, label, spec.scenario, spec.router, canonical_json(dict(spec.params)), spec.protocol),
+            *(run.key, label, spec.scenario, spec.router, params, spec.protocol),
             *(spec.encoder, spec.seed, spec.train_size, spec.data_hash, spec.code, *numbers),
-            *(run.seconds, run.predict_seconds, run.ended, run.error, command_of(spec)),
+            *(run.seconds, run.predict_seconds, run.ended, run.error),
         )
-        self._write([safe(value) for value in row])
+        # A command begins with "routereval" or "#", and what it names is quoted.
+        self._write([*(safe(value) for value in row), printable(command_of(spec, params))])
 
 
 def write_boards(path: Path, inventory: Inventory, maker: BoardMaker) -> None:

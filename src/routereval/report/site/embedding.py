@@ -1,12 +1,13 @@
-"""Data within a page: JSON that nothing in it can get out of."""
+"""Names and data within a page: text that stays text, JSON that nothing in it can get out of."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 # json.dumps writes everything outside ASCII as an escape, U+2028 and U+2029 among it. Without "<" there is no "</script"
 # and no "<!--".
@@ -19,6 +20,11 @@ def script_json(value: Any) -> Markup:
     for sign, escape in _ACTS.items():
         text = text.replace(sign, escape)
     return Markup(text)
+
+
+def breakable(text: str) -> Markup:
+    """A name, escaped, that a narrow column may break where it has a sign."""
+    return Markup("<wbr>").join(escape(piece) for piece in re.split(r"(?<=[:,/_=.])(?=\w)", text))
 
 
 def _finite(value: Any) -> Any:

@@ -101,7 +101,7 @@ class Inventory:
         return sorted({scene.protocol for scene in self.scenes}, key=lambda name: (name != "strict", name))
 
 
-def take_inventory(runs: Iterable[StoredRun], on_run: Callable[[StoredRun, str], None] | None = None) -> Inventory:
+def take_inventory(runs: Iterable[StoredRun], on_run: Callable[[StoredRun, str, str], None] | None = None) -> Inventory:
     """Sort the runs into scenarios and routers.
 
     Of several versions of a benchmark's data, and of the source of a router, the one that was run last is shown. Runs on
@@ -109,7 +109,7 @@ def take_inventory(runs: Iterable[StoredRun], on_run: Callable[[StoredRun, str],
 
     Parameters
     ----------
-    on_run : is called with every run and its router's label, those that are left out too.
+    on_run : is called with every run, its router's label and parameters, those that are left out too.
     """
     found = Inventory()
     entries: dict[tuple[str, str, str], RouterEntry] = {}
@@ -124,7 +124,7 @@ def take_inventory(runs: Iterable[StoredRun], on_run: Callable[[StoredRun, str],
             entries[identity] = RouterEntry(len(entries), label, spec.code, spec.router, params, _kind(spec.router))
         entry = entries[identity]
         if on_run is not None:
-            on_run(run, entry.label)
+            on_run(run, entry.label, params)
         found.runs += 1
         found.ended = max(found.ended, run.ended)
         found.versions.add(run.versions.get("routereval", "?"))

@@ -110,9 +110,10 @@ def _index(inventory: Inventory, maker: BoardMaker) -> Page:
         "routers": [[router.label, router_path(router), router.kind] for router in inventory.routers],
         "axes": axes,
         "columns": list(COLUMNS),
+        "groups": [list(group) for group in GROUPS],
         "boards": {_key(axes, board): _embedded(board) for board in maker.boards.values()},
     }
-    rows = [] if board is None else board_rows(inventory, board)
+    groups = [] if board is None else board_groups(board_rows(inventory, board))
     return Page(
         "index.html",
         "index",
@@ -120,7 +121,7 @@ def _index(inventory: Inventory, maker: BoardMaker) -> Page:
             "here": "index",
             "summary": summary(inventory),
             "axes": axes,
-            "board": rows,
+            "board": groups,
             "status": "" if board is None else f"{whole(board.scenes, 'scenario')}, protocol {board.choice.protocol}.",
             "benchmarks": benchmark_rows(inventory, maker),
             "data": script_json(embedded),
@@ -130,9 +131,8 @@ def _index(inventory: Inventory, maker: BoardMaker) -> Page:
 
 def board_rows(inventory: Inventory, board: Board) -> list[dict[str, Any]]:
     """The rows of a leaderboard, highest mu first."""
-    order = np.argsort(-np.nan_to_num(board.values[:, 0, 0], nan=-1.0), kind="stable")
     rows = []
-    for i in order.tolist():
+    for i in _order(board).tolist():
         router = inventory.routers[int(board.rows[i])]
         low, high = board.values[i, -1, 1:].tolist()
         rows.append(
@@ -143,13 +143,32 @@ def board_rows(inventory: Inventory, board: Board) -> list[dict[str, Any]]:
                 "position": int(board.position[i]),
                 "numbers": numbers(board.values[i]),
                 "leads": router.index == board.leader,
-                "same": low <= 0 <= high,
+                "same": bool(low <= 0 <= high),
                 "have": int(board.have[i]),
                 "scenes": board.scenes,
                 "partial": bool(board.have[i] < board.scenes),
             }
         )
     return rows
+
+
+GROUPS = (
+    ("", "routers"),
+    ("Not on every scenario: means over fewer, no place", "partial"),
+    ("References, which read the answers", "references"),
+)
+"""The parts of a leaderboard in their order: what stands above each, and what it is called in the page."""
+
+
+def board_groups(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows in their parts; a mean over fewer scenarios never stands among the others."""
+
+    def part(row: Mapping[str, Any]) -> str:
+        return "references" if row["kind"] == REFERENCE else "partial" if row["partial"] else "routers"
+
+    return [
+        {"title": title, "name": name, "rows": [row for row in rows if part(row) == name]} for title, name in GROUPS
+    ]
 
 
 def benchmark_rows(inventory: Inventory, maker: BoardMaker) -> list[dict[str, Any]]:
@@ -217,12 +236,19 @@ def _key(axes: Sequence[Mapping[str, Any]], board: Board) -> str:
     return ",".join(parts)
 
 
+def _order(board: Board) -> NDArray[np.intp]:
+    """Highest mu first."""
+    return np.argsort(-np.nan_to_num(board.values[:, 0, 0], nan=-1.0), kind="stable")
+
+
 def _embedded(board: Board) -> dict[str, Any]:
+    # In this order, so that a sort by rounded numbers leaves equal ones as they rank.
+    order = _order(board)
     return {
-        "rows": board.rows.tolist(),
-        "values": scaled(board.values),
-        "have": board.have.tolist(),
-        "position": board.position.tolist(),
+        "rows": board.rows[order].tolist(),
+        "values": scaled(board.values[order]),
+        "have": board.have[order].tolist(),
+        "position": board.position[order].tolist(),
         "leader": board.leader,
         "scenes": board.scenes,
         "benchmarks": board.benchmarks,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from routereval.data.outcome import Outcome
 from routereval.report.site.inventory import Run, Scene
 from routereval.results import ResultStore
+from routereval.results.columns import RunColumns
 from routereval.stats import resampled_means
 
 SHARED = ("best_single_train", "oracle", "reference", "best_single")
@@ -38,10 +39,23 @@ class SceneNumbers:
     prompts: int
 
 
-def read_scene(
-    store: ResultStore, scene: Scene, by_router: Mapping[int, Sequence[Run]]
-) -> tuple[SceneNumbers, SceneNumbers] | None:
-    """The means, and those of every resample; None where all runs failed.
+@dataclass(frozen=True)
+class ReadScene:
+    """What was read of a scenario.
+
+    Parameters
+    ----------
+    means, drawn : its numbers; once, and in every resample.
+    damaged : key and reason of each run of which nothing could be made; its router's numbers are nan.
+    """
+
+    means: SceneNumbers
+    drawn: SceneNumbers
+    damaged: tuple[tuple[str, str], ...] = ()
+
+
+def read_scene(store: ResultStore, scene: Scene, by_router: Mapping[int, Sequence[Run]]) -> ReadScene | None:
+    """The means, and those of every resample; None where nothing can be made of any run.
 
     Runs are read one at a time. Scores of a router's seeds are averaged prompt by prompt first, which changes no mean.
     """
@@ -49,99 +63,94 @@ def read_scene(
         run.key: index for index, runs in by_router.items() if all(run.error is None for run in runs) for run in runs
     }
     gathered = _Gathered()
-    for run in store.iter_runs(set(router_of)):
-        if run.outcome is not None and "chosen" in run.outcome.columns:
-            gathered.add(router_of[run.key], run.outcome)
-    return gathered.numbers(scene) if gathered.rows else None
+    for run in store.iter_columns(router_of, (*SHARED, "chosen", "entropy")):
+        gathered.add(router_of[run.key], run)
+    return gathered.read(scene, sorted(set(router_of.values()))) if gathered.sets else None
 
 
+@dataclass
+class _Row:
+    """Sums over the seeds of a router, and which of the sets of shared columns is its."""
+
+    of: int
+    chosen: NDArray[np.float64]
+    entropy: NDArray[np.float64] | None
+    seeds: int = 1
+
+
+@dataclass
 class _Gathered:
-    """Sums over seeds, and the columns that routers share."""
+    """Routers, and the columns that they share."""
 
-    def __init__(self) -> None:
-        self.rows: dict[int, int] = {}
-        self.sets: list[tuple[NDArray[np.bool_], Mapping[str, NDArray[np.float64]]]] = []
-        self.of: list[int] = []
-        self.chosen: list[NDArray[np.float64]] = []
-        self.entropy: list[NDArray[np.float64] | None] = []
-        self.seeds: list[int] = []
+    rows: dict[int, _Row] = field(default_factory=dict)
+    sets: list[tuple[NDArray[np.bool_], tuple[str, ...], NDArray[np.float64]]] = field(default_factory=list)
+    damaged: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
 
-    def add(self, router: int, outcome: Outcome) -> None:
-        which = self._set(outcome)
-        entropy = outcome.columns.get("entropy")
-        if router not in self.rows:
-            self.rows[router] = len(self.of)
-            self.of.append(which)
-            self.chosen.append(outcome.columns["chosen"])
-            self.entropy.append(entropy)
-            self.seeds.append(1)
+    def add(self, router: int, run: RunColumns) -> None:
+        if run.damage or "chosen" not in run.columns:
+            self.damaged.setdefault(router, []).append((run.key, run.damage or "no scores of the chosen models"))
             return
-        row = self.rows[router]
-        if which != self.of[row]:
-            return  # a seed on other prompts than the first: the two have no mean
-        so_far = self.entropy[row]
-        self.chosen[row] = self.chosen[row] + outcome.columns["chosen"]
-        self.entropy[row] = None if so_far is None or entropy is None else so_far + entropy
-        self.seeds[row] += 1
+        which = self._set(run)
+        chosen, entropy = run.columns["chosen"], run.columns.get("entropy")
+        row = self.rows.get(router)
+        if row is None:
+            self.rows[router] = _Row(which, chosen, entropy)
+        elif row.of != which:
+            self.damaged.setdefault(router, []).append((run.key, "its prompts are not those of the router's other seeds"))
+        else:
+            row.chosen = row.chosen + chosen
+            row.entropy = None if row.entropy is None or entropy is None else row.entropy + entropy
+            row.seeds += 1
 
-    def _set(self, outcome: Outcome) -> int:
-        columns = {name: outcome.columns[name] for name in SHARED if name in outcome.columns}
-        for i, (counted, known) in enumerate(self.sets):
-            if (
-                np.array_equal(counted, outcome.counted)
-                and known.keys() == columns.keys()
-                and all(np.array_equal(known[name], columns[name]) for name in columns)
-            ):
+    def _set(self, run: RunColumns) -> int:
+        names = tuple(name for name in SHARED if name in run.columns)
+        stacked = np.stack([run.columns[name] for name in names]) if names else np.zeros((0, len(run.counted)))
+        for i, (counted, known, values) in enumerate(self.sets):
+            if known == names and np.array_equal(values, stacked) and np.array_equal(counted, run.counted):
                 return i
-        self.sets.append((outcome.counted, columns))
+        self.sets.append((run.counted, names, stacked))
         return len(self.sets) - 1
 
-    def numbers(self, scene: Scene) -> tuple[SceneNumbers, SceneNumbers]:
-        halves = [self._of_set(i) for i in range(len(self.sets))]
-        order = np.concatenate([rows for rows, _, _ in halves])
-        place = np.argsort(order)
-        routers = np.array(list(self.rows), dtype=np.intp)
-        of = np.array(self.of, dtype=np.intp)
-        prompts = max(int(counted.sum()) for counted, _ in self.sets)
-
-        def made(which: int) -> SceneNumbers:
-            values = np.concatenate([half[which] for _, half, _ in halves])[place]
-            shared = np.stack([half[which] for _, _, half in halves])
-            return SceneNumbers(scene, routers, values[:, 0], values[:, 1], shared, of, prompts)
-
-        return made(0), made(1)
+    def read(self, scene: Scene, routers: Sequence[int]) -> ReadScene:
+        """Every router of the scenario; one that is damaged has nan for numbers, so that no mean covers less."""
+        rows = np.array(routers, dtype=np.intp)
+        whole = [router for router in routers if router in self.rows and router not in self.damaged]
+        place = {router: i for i, router in enumerate(routers)}
+        of = np.zeros(len(routers), dtype=np.intp)
+        parts = [self._of_set(which, [r for r in whole if self.rows[r].of == which]) for which in range(len(self.sets))]
+        numbers = []
+        for resampled in (0, 1):
+            draws = parts[0][resampled][1].shape[-1]
+            values = np.full((len(routers), 2, draws), np.nan, dtype=np.float32 if resampled else np.float64)
+            for which, part in enumerate(parts):
+                members = [place[r] for r in whole if self.rows[r].of == which]
+                values[members] = part[resampled][0]
+                of[members] = which
+            shared = np.stack([part[resampled][1] for part in parts])
+            prompts = max(int(counted.sum()) for counted, _, _ in self.sets)
+            numbers.append(SceneNumbers(scene, rows, values[:, 0], values[:, 1], shared, of, prompts))
+        damaged = tuple(one for several in self.damaged.values() for one in several)
+        return ReadScene(*numbers, damaged)
 
     def _of_set(
-        self, which: int
-    ) -> tuple[
-        NDArray[np.intp],
-        tuple[NDArray[np.float64], NDArray[np.float32]],
-        tuple[NDArray[np.float64], NDArray[np.float32]],
-    ]:
-        """Rows of these prompts; their mu and E_p (k, 2, D); the shared columns (4, D); once as means, once resampled."""
-        counted, shared = self.sets[which]
-        rows = np.flatnonzero(np.array(self.of) == which)
-        columns: dict[str, NDArray[np.float64]] = dict(shared)
-        for row in rows:
-            columns[f"chosen {row}"] = self.chosen[row] / self.seeds[row]
-            entropy = self.entropy[row]
-            if entropy is not None:
-                columns[f"entropy {row}"] = entropy / self.seeds[row]
-        n = len(counted)
+        self, which: int, routers: Sequence[int]
+    ) -> list[tuple[NDArray[np.floating], NDArray[np.floating]]]:
+        """mu and E_p of the routers on these prompts (k, 2, D), the shared columns (4, D); as means, and resampled."""
+        counted, names, stacked = self.sets[which]
+        columns: dict[str, NDArray[np.float64]] = dict(zip(names, stacked, strict=True))
+        values = []
+        for router in routers:
+            row = self.rows[router]
+            values += [f"chosen {router}", f"entropy {router}"]
+            columns[f"chosen {router}"] = row.chosen / row.seeds
+            if row.entropy is not None:
+                columns[f"entropy {router}"] = row.entropy / row.seeds
         # Whose prompts, candidates and shares they are does not matter to a mean.
-        everything = Outcome(("",) * n, (), counted, columns, np.empty(0))
-        values = [name for row in rows for name in (f"chosen {row}", f"entropy {row}")]
+        everything = Outcome(("",) * len(counted), (), counted, columns, np.empty(0))
         drawn = resampled_means(everything, [*SHARED, *values])
         means = {name: np.array([everything.mean(name)]) for name in drawn}
-
-        def stacked(source: Mapping[str, NDArray[np.float64]], names: Sequence[str]) -> NDArray[np.float64]:
-            return np.stack([source[name] for name in names])
-
-        return (
-            rows,
-            (
-                stacked(means, values).reshape(len(rows), 2, 1),
-                stacked(drawn, values).reshape(len(rows), 2, -1).astype("f4"),
-            ),
-            (stacked(means, SHARED), stacked(drawn, SHARED).astype("f4")),
-        )
+        both: list[tuple[NDArray[np.floating], NDArray[np.floating]]] = []
+        for source, kind in ((means, np.float64), (drawn, np.float32)):
+            of_routers = np.array([source[name] for name in values], dtype=kind).reshape(len(routers), 2, -1)
+            both.append((of_routers, np.array([source[name] for name in SHARED], dtype=kind)))
+        return both

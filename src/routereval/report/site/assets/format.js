@@ -24,6 +24,11 @@ var RouterEval = (function () {
     return made;
   }
 
+  // A name in pieces between which a narrow column may break.
+  function breakable(text) {
+    return text.split(/(?<=[:,/_=.])(?=\w)/).flatMap(function (piece, i) { return i ? [document.createElement("wbr"), piece] : [piece]; });
+  }
+
   function field(value) {
     if (value === null || value === undefined) return "";
     if (typeof value === "number") return String(value);
@@ -42,5 +47,5 @@ var RouterEval = (function () {
     setTimeout(function () { URL.revokeObjectURL(url); }, 10000);
   }
 
-  return { data: data, fixed: fixed, interval: interval, unscaled: unscaled, element: element, csv: csv, save: save };
+  return { data: data, fixed: fixed, interval: interval, unscaled: unscaled, element: element, breakable: breakable, csv: csv, save: save };
 })();

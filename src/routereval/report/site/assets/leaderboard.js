@@ -47,22 +47,24 @@ document.addEventListener("DOMContentLoaded", function () {
   }
 
   function line(row) {
-    var name = R.element("th", { scope: "row", "data-v": row.label }, [R.element("a", { href: row.href }, [row.label])]);
+    var name = R.element("th", { scope: "row", "data-v": row.label }, [R.element("a", { href: row.href }, R.breakable(row.label))]);
     if (row.kind !== "router") name.append(R.element("span", { class: "kind" }, [row.kind]));
     var partial = row.have < row.scenes;
     var tr = R.element("tr", { class: row.kind + (partial ? " partial" : "") }, [
       R.element("td", { class: "num place", "data-v": row.position || "" }, [row.position ? String(row.position) : "–"]), name]);
     row.numbers.slice(0, 6).forEach(function (n, c) { tr.append(number(n[0], n[1], n[2], c === 1, c === 1)); });
-    var behind = number(row.numbers[6][0], row.numbers[6][1], row.numbers[6][2], false, false);
+    var last = row.numbers[6], behind = number(last[0], last[1], last[2], false, false), v = behind.querySelector(".v");
     if (row.leads) behind.replaceChildren(R.element("span", { class: "v" }, ["leader"]));
-    else if (row.numbers[6][1] !== null && row.numbers[6][1] <= 0 && row.numbers[6][2] >= 0) {
-      behind.querySelector(".v").append(R.element("span", { class: "same", title: "its interval holds 0: not told apart from the leader" }, [" ≈"]), R.element("span", { class: "vh" }, [", not told apart from the leader"]));
+    else if (last[1] !== null && last[1] <= 0 && last[2] >= 0) {
+      v.prepend(R.element("span", { class: "same", "aria-hidden": "true", title: "its interval holds 0: not told apart from the leader" }, ["≈"]), R.element("span", { class: "vh" }, ["not told apart from the leader: "]));
     }
     var have = R.element("span", { class: "v" }, [String(row.have)]);
     if (partial) have.append(R.element("span", { class: "of" }, [" of " + row.scenes]));
     tr.append(behind, R.element("td", { class: "num", "data-v": row.have }, [have]));
     return tr;
   }
+
+  function part(row) { return row.kind === "reference" ? "references" : row.have < row.scenes ? "partial" : "routers"; }
 
   function say() {
     var board = all.boards[key()];
@@ -78,7 +80,11 @@ document.addEventListener("DOMContentLoaded", function () {
     rows = read().filter(function (row) {
       return (row.kind !== "reference" || form.elements.references.checked) && (row.kind !== "control" || form.elements.controls.checked) && row.label.toLowerCase().indexOf(search) >= 0;
     });
-    table.tBodies[0].replaceChildren.apply(table.tBodies[0], rows.map(line));
+    Array.from(table.tBodies, function (body, i) {
+      var own = rows.filter(function (row) { return part(row) === all.groups[i][1]; });
+      body.hidden = !own.length;
+      body.replaceChildren.apply(body, Array.from(body.rows).slice(0, all.groups[i][0] ? 1 : 0).concat(own.map(line)));
+    });
     R.sortAgain(table);
     if (say() !== told) status.textContent = told = say();
     forest();
@@ -112,8 +118,9 @@ document.addEventListener("DOMContentLoaded", function () {
     })));
   });
 
+  // Means over fewer scenarios are not drawn beside the others.
   function ordered(by) {
-    return rows.slice().sort(function (a, b) { return (b.numbers[by][0] === null ? -9 : b.numbers[by][0]) - (a.numbers[by][0] === null ? -9 : a.numbers[by][0]); });
+    return rows.filter(function (row) { return row.have === row.scenes; }).sort(function (a, b) { return (b.numbers[by][0] === null ? -9 : b.numbers[by][0]) - (a.numbers[by][0] === null ? -9 : a.numbers[by][0]); });
   }
 
   var picker = document.querySelector("#forest .controls");

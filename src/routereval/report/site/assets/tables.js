@@ -7,17 +7,20 @@
     return how === "text" ? text.toLowerCase() : Number(text);
   }
 
+  // Each part of a table is sorted by itself; the row that names a part stays above it.
   function sort(table, column, direction, how) {
-    var body = table.tBodies[0];
-    var keyed = Array.from(body.rows, function (row) { return [key(row, column, how), row]; });
     var sign = direction === "ascending" ? 1 : -1;
-    keyed.sort(function (a, b) {
-      if (a[0] === null || b[0] === null) return (a[0] === null) - (b[0] === null);
-      return a[0] < b[0] ? -sign : a[0] > b[0] ? sign : 0;
+    Array.from(table.tBodies, function (body) {
+      var rows = Array.from(body.rows).filter(function (row) { return !row.classList.contains("group"); });
+      var keyed = rows.map(function (row) { return [key(row, column, how), row]; });
+      keyed.sort(function (a, b) {
+        if (a[0] === null || b[0] === null) return (a[0] === null) - (b[0] === null);
+        return a[0] < b[0] ? -sign : a[0] > b[0] ? sign : 0;
+      });
+      var ordered = document.createDocumentFragment();
+      keyed.forEach(function (pair) { ordered.append(pair[1]); });
+      body.append(ordered);
     });
-    var ordered = document.createDocumentFragment();
-    keyed.forEach(function (pair) { ordered.append(pair[1]); });
-    body.append(ordered);
   }
 
   function heading(table) { return Array.from(table.tHead.rows[0].cells); }

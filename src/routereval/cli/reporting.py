@@ -1,0 +1,77 @@
+"""report and view: a results file as a page, and that page in the browser."""
+
+from __future__ import annotations
+
+import tempfile
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from routereval.cli.shared import DEFAULT_RESULTS, app, tell
+
+if TYPE_CHECKING:
+    from routereval.report.site.building import Built
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  routereval report routereval.sqlite
+  routereval report routereval.sqlite --out my_report
+  routereval report routereval.sqlite --only-pages
+"""
+)
+def report(
+    file: Annotated[Path, typer.Argument(help="A results file.")] = DEFAULT_RESULTS,
+    out: Annotated[Path, typer.Option(help="Folder to write; a report that is there is replaced.")] = Path("report"),
+    only_pages: Annotated[
+        bool, typer.Option("--only-pages", help="Leave out the paper's tables and the figures.")
+    ] = False,
+) -> None:
+    """Write the report of a results file: pages that open from disk, tables, figures, all data; nothing is run."""
+    built = _build(file, out, extras=not only_pages)
+    failed = f", {built.failed:,} of which failed" if built.failed else ""
+    tell(f"{built.pages} pages from {built.runs:,} runs{failed}")
+    for note in built.notes:
+        tell(note)
+    typer.echo(str(out / "index.html"))
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  routereval view routereval.sqlite
+  routereval view report --no-browser --port 8000
+"""
+)
+def view(
+    what: Annotated[
+        Path, typer.Argument(metavar="[RESULTS|DIR]", help="A results file, or the folder of a report.")
+    ] = DEFAULT_RESULTS,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 0,
+    browser: Annotated[bool, typer.Option(help="Open it in the browser.")] = True,
+) -> None:
+    """Show a report in the browser, served to this machine only; of a results file one is made first."""
+    from routereval.report.site.serving import ReportServer
+
+    with tempfile.TemporaryDirectory(prefix="routereval-report-") as scratch:
+        folder = what
+        if not what.is_dir():
+            folder = Path(scratch) / "report"
+            _build(what, folder, extras=False)
+        server = ReportServer(folder, port)
+        typer.echo(server.url)
+        tell("Ctrl-C ends it")
+        try:
+            server.serve(webbrowser.open if browser else None)
+        except KeyboardInterrupt:
+            tell("ended")
+
+
+def _build(file: Path, out: Path, *, extras: bool) -> Built:
+    from routereval.report.site.building import build_site
+    from routereval.report.terminal import progress
+
+    return build_site(file, out, extras=extras, progress=progress)
