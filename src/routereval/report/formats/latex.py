@@ -152,7 +152,7 @@ def _row(row: Row, columns: Sequence[Column], intervals: bool) -> Iterator[str]:
     if intervals:
         brackets = [interval(row.cell(one.across.key), one) for one in columns]
         if any(brackets):
-            lines.append([rf"{{\tiny {text}}}" if text else "" for text in brackets])
+            lines.append([rf"{{\tiny {text.replace('-', '$-$')}}}" if text else "" for text in brackets])
     for k in range(max(len(labels), len(lines))):
         label = labels[k] if k < len(labels) else ""
         # An interval is nearer to its number than to the next.

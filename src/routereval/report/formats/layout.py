@@ -155,6 +155,10 @@ def spans(columns: Sequence[Column], part: Sequence[int]) -> list[tuple[Across, 
     return found
 
 
+_BREAKS = (" ", "_-,:;=/.")
+"""Behind what a line is broken, the first best."""
+
+
 def fold(text: str, width: int, measure: Callable[[str], int] = len) -> list[str]:
     """The text in lines of at most that width, broken behind a space or a mark where there is one.
 
@@ -166,8 +170,8 @@ def fold(text: str, width: int, measure: Callable[[str], int] = len) -> list[str
     while len(text) > 1 and measure(text) > width:
         # At least one character a line, however narrow it is.
         fits = max((i for i in range(1, len(text)) if measure(text[:i]) <= width), default=1)
-        at = max((i + 1 for i, one in enumerate(text[:fits]) if one in " _-,:;=/."), default=0)
-        at = at if at > fits // 2 else fits
+        ends = (max((i + 1 for i, one in enumerate(text[:fits]) if one in marks), default=0) for marks in _BREAKS)
+        at = next((end for end in ends if end > fits // 2), fits)
         lines.append(text[:at].rstrip(" "))
         text = text[at:].lstrip(" ")
     return [*lines, text]

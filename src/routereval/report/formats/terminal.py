@@ -44,12 +44,16 @@ class Grid:
     ----------
     below : whether intervals stand below their numbers instead of beside them; None: there are none.
     label : how wide the routers' column is; widths : of each column.
+    marked : whether any number of a column has a mark, so that all get room for one: digits stand below digits.
+    brackets : how wide the intervals of a column are, where they stand beside the numbers; else 0.
     """
 
     columns: list[Column]
     below: bool | None
     label: int
     widths: list[int]
+    marked: list[bool]
+    brackets: list[int]
 
 
 def renderable(tables: Iterable[PaperTable], width: int, *, intervals: bool = True) -> RenderableType:
@@ -70,6 +74,8 @@ def _table(table: PaperTable, width: int, intervals: bool) -> Iterator[Text]:
     grid, parts = _fitted(table, width, intervals)
     head = f"{table.title}  ·  {conditions(table)}"
     for i, part in enumerate(parts):
+        if i > 0:
+            yield Text()
         said = f"{head}  ·  part {i + 1} of {len(parts)}" if len(parts) > 1 else head
         yield from (Text(line, style="bold") for line in fold(printable(said), width, cell_len))
         yield from _part(table, grid, part)
@@ -100,12 +106,17 @@ def _fitted(table: PaperTable, width: int, intervals: bool) -> tuple[Grid, list[
 def _grid(table: PaperTable, below: bool | None, width: int) -> Grid:
     columns = columns_of(table)
     longest = max((cell_len(printable(row.shown)) for row in table.rows), default=0)
-    widths = []
-    for column in columns:
-        cells = [row.cell(column.across.key) for row in table.rows]
-        texts = [heading(column), *("\n".join(_cell_lines(row, column, below)) for row in table.rows)]
-        widths.append(max(cell_len(line) for text in texts for line in text.split("\n")) if cells else 1)
-    grid = Grid(columns, below, min(longest, max(16, width // 3)), widths)
+    marked = [any(_mark(row, column) for row in table.rows) for column in columns]
+    brackets = [
+        0
+        if below is not False
+        else max((len(interval(row.cell(column.across.key), column)) for row in table.rows), default=0)
+        for column in columns
+    ]
+    grid = Grid(columns, below, min(longest, max(16, width // 3)), [0] * len(columns), marked, brackets)
+    for i in range(len(columns)):
+        lines = [line for row in table.rows for line in _cell_lines(row, grid, i)]
+        grid.widths[i] = max(map(cell_len, [_head(grid, i), *lines]))
     for across, under in spans(columns, range(len(columns))):
         needed = min(cell_len(printable(title(across, table.by))), LEAST_TITLE)
         grid.widths[under[0]] += max(0, needed - _span(grid, under))
@@ -116,22 +127,34 @@ def _span(grid: Grid, under: Sequence[int]) -> int:
     return sum(grid.widths[i] for i in under) + GAP * (len(under) - 1)
 
 
-def _cell_lines(row: Row, column: Column, below: bool | None) -> list[str]:
-    """The number with its marks, and its interval beside or below it."""
+def _mark(row: Row, column: Column) -> str:
     cell = row.cell(column.across.key)
-    # Room for a mark behind every number of ours, so that digits stand below digits.
-    mark = BEST if is_best(cell, column) else INCOMPLETE if is_incomplete(cell, column) else " "
-    shown, bracket = number(cell, column) + (mark if column.kind == "ours" else ""), interval(cell, column)
-    if below is None or not bracket:
-        return [shown]
-    return [shown, bracket] if below else [f"{shown}{bracket}"]
+    return BEST if is_best(cell, column) else INCOMPLETE if is_incomplete(cell, column) else ""
+
+
+def _cell_lines(row: Row, grid: Grid, i: int) -> list[str]:
+    """The number with its mark, or room for one, and its interval beside or below it."""
+    column = grid.columns[i]
+    cell = row.cell(column.across.key)
+    shown, bracket = number(cell, column), interval(cell, column)
+    if shown != FAILED:
+        # That word is as wide as a number with its mark.
+        shown += _mark(row, column) or " " * grid.marked[i]
+    if grid.brackets[i]:
+        return [f"{shown} {bracket:<{grid.brackets[i]}}"]
+    return [shown, bracket] if grid.below and bracket else [shown]
+
+
+def _head(grid: Grid, i: int) -> str:
+    text = heading(grid.columns[i]) + " " * grid.marked[i]
+    return f"{text} {'[95 %]':<{grid.brackets[i]}}" if grid.brackets[i] else text
 
 
 def _part(table: PaperTable, grid: Grid, part: Sequence[int]) -> Iterator[Text]:
     above = spans(grid.columns, part)
     total = grid.label + sum(_span(grid, under) for _, under in above) + GAP + WIDE_GAP * (len(above) - 1)
     yield from _titles(table, grid, above)
-    yield _line(grid, "", above, {i: Text(heading(grid.columns[i])) for i in part})
+    yield _line(grid, "", above, {i: Text(_head(grid, i)) for i in part})
     for m, kinds in table.blocks:
         yield Text("─" * total, style="dim")
         yield Text(f"m = {m}", style="bold")
@@ -161,7 +184,7 @@ def _titles(table: PaperTable, grid: Grid, above: Sequence[tuple[Across, list[in
 
 def _row(row: Row, grid: Grid, above: Sequence[tuple[Across, list[int]]]) -> Iterator[Text]:
     labels = fold(printable(row.shown), grid.label, cell_len)
-    cells = {i: _cell_lines(row, grid.columns[i], grid.below) for _, under in above for i in under}
+    cells = {i: _cell_lines(row, grid, i) for _, under in above for i in under}
     for k in range(max(len(labels), *map(len, cells.values()))):
         texts = {i: _styled(row, grid.columns[i], lines[k], k) for i, lines in cells.items() if k < len(lines)}
         line = _line(grid, labels[k] if k < len(labels) else "", above, texts)
