@@ -73,7 +73,7 @@ def draw(view: ResultsView) -> Drawn | Missing:
         axes.set_title(title, fontsize=NORMAL)
         cells = [cell for points in curves.values() for point in points for cell in point.cells.values()]
         seeds |= {seed for cell in cells for seed in cell.seeds}
-        data.append((*task, max(cell.prompts for cell in cells)))
+        data.append((*task, max((cell.prompts for cell in cells), default=None)))
     _legend(figure, labels)
     figure.supxlabel("training prompts", fontsize=NORMAL)
     figure.supylabel("mean score mu", fontsize=NORMAL)
@@ -106,7 +106,7 @@ def _curves(view: ResultsView, task: Task, labels: Sequence[str]) -> Curves:
         if (run.spec.benchmark, run.spec.data_hash) == task and key_of(run.spec).label in labels
     ]
     found: dict[str, dict[int | None, dict[str, list[StoredRun]]]] = {}
-    for run in view.with_outcomes(runs):
+    for run in (one for one in view.with_outcomes(runs) if one.outcome is not None):
         of_label = found.setdefault(key_of(run.spec).label, {})
         of_label.setdefault(run.spec.train_size, {}).setdefault(key_of(run.spec).strategy, []).append(run)
     curves: dict[str, list[_Point]] = {}

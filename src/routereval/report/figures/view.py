@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -136,15 +137,17 @@ class ResultsView:
         """The cells of these routers and references with their per-prompt values, in the order of the file."""
         labels = set(labels)
         wanted = {key: runs for key, runs in self.by_cell.items() if key.label in labels}
-        missing = {key: runs for key, runs in wanted.items() if key not in self.cells_read}
+        missing = {run.key: key for key, runs in wanted.items() if key not in self.cells_read for run in runs}
+        left = Counter(missing.values())
         found: dict[CellKey, list[StoredRun]] = {}
-        sizes = {key: len(runs) for key, runs in missing.items()}
-        for run in self.store.iter_runs({run.key for runs in missing.values() for run in runs}) if missing else ():
-            key = key_of(run.spec)
-            found.setdefault(key, []).append(run)
-            if len(found[key]) == sizes[key]:
-                self.cells_read[key] = cell_of(found.pop(key))
-        return {key: self.cells_read[key] for key in wanted}
+        for run in self.store.iter_runs(set(missing)) if missing else ():
+            key = missing[run.key]
+            left[key] -= 1
+            # A row may be damaged where only this reads it.
+            found.setdefault(key, []).extend([run] if run.outcome is not None else [])
+            if not left[key] and (members := found.pop(key)):
+                self.cells_read[key] = cell_of(members)
+        return {key: self.cells_read[key] for key in wanted if key in self.cells_read}
 
     def record(self, spec: RunSpec) -> ScenarioRecord | None:
         """What the scenario is tested on; None in a file from before that was kept."""
