@@ -189,9 +189,9 @@ def legend(table: PaperTable, *, best: str, mark: str, references: str, interval
     if any(row.kind == REFERENCE for row in table.rows):
         said.append(references)
     if intervals and any(not math.isnan(one.low) for one in numbers):
-        said.append("[ ]: 95 % bootstrap interval over test prompts")
+        said.append("brackets: 95 % bootstrap interval over test prompts")
     if table.by == "subset":
-        said.append("( ): test prompts")
+        said.append("parentheses: test prompts")
     columns = columns_of(table)
     if any(number(row.cell(one.across.key), one) == NONE for row in table.rows for one in columns):
         said.append(f"{NONE}: does not exist")
