@@ -117,8 +117,8 @@ def test_seeds_are_averaged_prompt_by_prompt_first_and_that_is_said() -> None:
     # Differences 1, 1/2, -1/2, 0: sums as far from 0 as 1 in 6 of 8 patterns.
     assert (row.first, row.difference, row.differ) == ("mlp", 0.25, 3)
     assert row.p == pytest.approx(6 / 8)
-    assert found.notes[0].startswith("one: the results file does not keep its prompts")
-    assert "scores are averaged over seeds first, prompt by prompt: mlp (2)" in found.notes
+    assert found.notes[0].startswith("one: the results do not keep the prompts")
+    assert "scores are averaged over seeds first, prompt by prompt: 2 seeds of 1 router" in found.notes
 
 
 def test_only_what_both_have_is_compared() -> None:
@@ -371,7 +371,7 @@ def test_the_interval_of_the_corrected_value_covers_what_models_truly_score() ->
     from routereval.report.oracle_estimates import oracle_estimates
 
     covered = observed = 0
-    for seed in range(100):
+    for seed in range(60):
         scores = (np.random.default_rng(seed).random((60, 20)) < 0.5).astype(float)
         kept = record(np.arange(60), scores)
         cell = ComparedCell(
@@ -383,8 +383,8 @@ def test_the_interval_of_the_corrected_value_covers_what_models_truly_score() ->
         covered += one.corrected_interval[0] <= 0.5 <= one.corrected_interval[1]
         observed += one.observed_interval[0] <= 0.5 <= one.observed_interval[1]
     # Twenty models that are all right on half of the prompts: at least the 95 % that are promised.
-    assert covered >= 93
-    assert observed <= 85
+    assert covered >= 56
+    assert observed <= 52
 
 
 def test_frames_and_json_have_every_pair(tmp_path: Path) -> None:
@@ -429,3 +429,14 @@ def test_values_that_are_none_are_refused(tmp_path: Path) -> None:
         compare(tmp_path / "none.sqlite")
     with pytest.raises(ParameterError, match="there are no runs to compare"):
         compare([])
+
+
+def test_means_over_seeds_are_tested_exactly_too() -> None:
+    thirds = [np.random.default_rng(seed).integers(0, 2, (2, 40)).astype(float) for seed in range(3)]
+    runs = [result(router, one[i], seed=s) for s, one in enumerate(thirds) for i, router in enumerate(("knn", "gmm"))]
+    (row,) = compare(runs).pairs
+    assert (row.test, row.draws) == ("sign flips, exact", 0)
+    difference = np.mean(thirds, axis=0)[0] - np.mean(thirds, axis=0)[1]
+    signs = np.random.default_rng(0).choice([-1, 1], (100_000, 40))
+    p = np.mean(np.abs(signs @ difference) >= abs(difference.sum()) - 1e-9)
+    assert row.p == pytest.approx(p, abs=0.006)

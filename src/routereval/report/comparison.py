@@ -246,11 +246,13 @@ def _means(cell: ComparedCell) -> dict[str, float]:
 def _notes(gathered: Gathered, rows: Sequence[RouterRow]) -> list[str]:
     notes = []
     if max(row.seeds for row in rows) > 1:
-        several = ", ".join(f"{row.router} ({row.seeds})" for row in rows if row.seeds > 1)
+        counts = Counter(row.seeds for row in rows if row.seeds > 1)
+        several = ", ".join(f"{n} seeds of {routers} router{'s' * (routers > 1)}" for n, routers in counts.items())
         notes.append(f"scores are averaged over seeds first, prompt by prompt: {several}")
     total = len(gathered.cells)
     if partial := [f"{row.router} ({row.scenarios})" for row in rows if row.scenarios < total]:
-        notes.append(f"compared on what both of a pair have, not on all {total} scenarios: {', '.join(partial)}")
+        shown = ", ".join(partial[:8]) + (f" and {len(partial) - 8} more" if len(partial) > 8 else "")
+        notes.append(f"compared on what both of a pair have, not on all {total} scenarios: {shown}")
     return notes
 
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,12 +50,12 @@ class PromptSet:
         """What its resamples are seeded with."""
         return self.benchmark, self.data_hash, len(self.counted)
 
-    @property
+    @cached_property
     def prompts(self) -> int:
         """How many count."""
         return int(self.counted.sum())
 
-    @property
+    @cached_property
     def drawn(self) -> int:
         """How many clusters have a prompt that counts."""
         return int((self.clusters.sums(self.counted.astype(np.float64)) > 0).sum())
@@ -78,17 +79,20 @@ def prompt_sets(
         digest = "" if kept is None else hashlib.sha256("\0".join(kept.prompt_ids).encode(errors="replace")).hexdigest()
         key = (cell.spec.benchmark, cell.spec.data_hash, len(cell.counted), digest)
         same.setdefault(key, _Same(kept)).cells.append(cell)
-    found, notes = [], []
+    found: list[PromptSet] = []
+    notes: dict[str, list[str]] = {}
     for (benchmark, data_hash, n, _), one in same.items():
-        actual, clusters, said = _clusters(benchmark, n, one.record, by)
+        actual, clusters, said = _clusters(n, one.record, by)
         counted = np.logical_or.reduce([cell.counted for cell in one.cells])
         made = PromptSet(benchmark, data_hash, actual, clusters, counted, tuple(one.cells))
-        notes += [said] if said else []
+        if said:
+            notes.setdefault(said, []).append(benchmark)
         if made.drawn < FEW:
             what = {"prompts": "prompts", "duplicates": "groups of near-duplicates", "subset": "subsets"}[actual.value]
-            notes.append(f"{benchmark}: {made.drawn} {what}; with fewer than {FEW} intervals and tests say little")
+            few = f"{made.drawn} {what}; with fewer than {FEW} intervals and tests say little"
+            notes.setdefault(few, []).append(benchmark)
         found.append(made)
-    return found, list(dict.fromkeys(notes))
+    return found, [f"{', '.join(dict.fromkeys(names))}: {said}" for said, names in notes.items()]
 
 
 def record_for(cell: ComparedCell, record: Callable[[RunSpec], ScenarioRecord | None]) -> ScenarioRecord | None:
@@ -97,17 +101,15 @@ def record_for(cell: ComparedCell, record: Callable[[RunSpec], ScenarioRecord | 
     return kept if kept is not None and len(kept.prompt_ids) == len(cell.counted) else None
 
 
-def _clusters(
-    benchmark: str, n: int, record: ScenarioRecord | None, by: ClusterBy
-) -> tuple[ClusterBy, Clusters, str | None]:
+def _clusters(n: int, record: ScenarioRecord | None, by: ClusterBy) -> tuple[ClusterBy, Clusters, str | None]:
     if by is ClusterBy.prompts:
         return by, Clusters.singletons(n), None
     if record is None:
-        note = f"{benchmark}: the results file does not keep its prompts (older runs), so each is a cluster of its own"
+        note = "the results do not keep the prompts (older runs), so each is a cluster of its own"
         return ClusterBy.prompts, Clusters.singletons(n), note
     if by is ClusterBy.subset:
         if record.subsets is not None and len(set(record.subsets)) > 1:
             return by, Clusters.of(record.subsets), None
-        note = f"{benchmark}: no subsets, or one only; near-duplicate prompts are the clusters instead"
+        note = "no subsets, or one only; near-duplicate prompts are the clusters instead"
         return ClusterBy.duplicates, Clusters.of(record.clusters), note
     return by, Clusters.of(record.clusters), None
