@@ -26,6 +26,7 @@ from routereval.results import ResultStore, RunSpec
 from routereval.results.run import canonical_json
 from routereval.seeding import generator
 
+MAIN = "import sys; sys.argv = ['routereval', *sys.argv[1:]]; from routereval.cli import main; main()"
 PROMPTS = {
     **{"arc": 118, "hellaswag": 1005, "mmlu": 1430, "harness_truthfulqa_mc_0": 82, "winogrande": 127, "gsm8k": 132},
     **{"ifeval": 55, "bbh": 577, "gpqa": 120, "musr": 76, "math": 136, "mmlu_pro": 1204},
@@ -49,7 +50,7 @@ def main() -> None:
         start = time.perf_counter()
         make(results, asked.runs)
         print(f"made {asked.runs:,} runs, {results.stat().st_size / 1e6:.0f} MB, in {time.perf_counter() - start:.0f} s")
-    command = [sys.executable, "-m", "routereval", "report", str(results), "--out", str(out)]
+    command = [sys.executable, "-c", MAIN, "report", str(results), "--out", str(out)]
     start = time.perf_counter()
     subprocess.run(command + ["--only-pages"] * asked.only_pages, check=True)
     seconds = time.perf_counter() - start

@@ -15,7 +15,7 @@ from routereval.report.site.boards import BoardMaker
 from routereval.report.site.csv_files import RunsFile, write_boards, write_scenes
 from routereval.report.site.embedding import breakable
 from routereval.report.site.folder import replacing
-from routereval.report.site.inventory import Inventory, Run, take_inventory
+from routereval.report.site.inventory import Inventory, OnRun, Run, take_inventory
 from routereval.report.site.pages import POLICY, Page, about_page, pages_of
 from routereval.report.site.scenes import read_scene
 from routereval.results import ResultStore
@@ -56,8 +56,6 @@ def build_site(results: Path, out: Path, *, extras: bool = False, progress: Prog
     ----------
     extras : whether the paper's tables and all figures are written too, into ``tables`` and ``figures``.
 
-    Per-prompt values are read scenario by scenario, so that a file of any number of runs fits into memory.
-
     Raises
     ------
     ResultsError : no results file, or it cannot be read.
@@ -66,8 +64,7 @@ def build_site(results: Path, out: Path, *, extras: bool = False, progress: Prog
     with ResultStore(results, create=False) as store, replacing(out) as folder:
         (folder / "data").mkdir()
         with RunsFile(folder / "data" / "runs.csv") as file:
-            inventory = take_inventory(store.iter_runs(outcomes=False), file.add)
-        maker = _boards(store, inventory, progress)
+            inventory, maker = collected(store, file.add, progress)
         write_boards(folder / "data" / "leaderboard.csv", inventory, maker)
         write_scenes(folder / "data" / "scenarios.csv", inventory, maker)
         _copy_assets(folder / "assets")
@@ -78,9 +75,14 @@ def build_site(results: Path, out: Path, *, extras: bool = False, progress: Prog
     return Built(out, writer.pages, inventory.runs, len(inventory.failed))
 
 
-def _boards(store: ResultStore, inventory: Inventory, progress: Progress) -> BoardMaker:
-    # By name, so that the scenarios of a benchmark come one after the other.
-    inventory.scenes = dict(sorted(inventory.scenes.items()))
+def collected(
+    store: ResultStore, on_run: OnRun | None = None, progress: Progress = unseen
+) -> tuple[Inventory, BoardMaker]:
+    """Which runs there are, and every table of them.
+
+    Per-prompt values are read scenario by scenario, so that a file of any number of runs fits into memory.
+    """
+    inventory = take_inventory(store.iter_runs(outcomes=False), on_run)
     maker = BoardMaker(inventory)
     with progress("reading", len(inventory.scenes)) as advance:
         for index, (scene, by_router) in enumerate(inventory.scenes.items()):
@@ -90,7 +92,7 @@ def _boards(store: ResultStore, inventory: Inventory, progress: Progress) -> Boa
                 _note_damage(inventory, by_router, found.damaged)
             advance()
     maker.finish()
-    return maker
+    return inventory, maker
 
 
 def _note_damage(

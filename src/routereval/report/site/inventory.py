@@ -40,6 +40,10 @@ class RouterEntry:
         return self.kind in (ROUTER, BASELINE)
 
 
+OnRun = Callable[[StoredRun, str, str], None]
+"""Is called with a run, its router's label and its parameters as canonical JSON."""
+
+
 class Scene(NamedTuple):
     """One scenario under one protocol, encoder and data."""
 
@@ -74,7 +78,7 @@ class Inventory:
     Parameters
     ----------
     routers : in order: routers, from simple to not, then references.
-    scenes : the runs of each scenario by router.
+    scenes : the runs of each scenario by router; the scenarios of a benchmark come one after the other.
     failed : the runs that failed, with those that are damaged.
     versions : of RouterEval, which the runs were made with.
     notes : what was noted of runs, and on how many scenarios.
@@ -101,7 +105,7 @@ class Inventory:
         return sorted({scene.protocol for scene in self.scenes}, key=lambda name: (name != "strict", name))
 
 
-def take_inventory(runs: Iterable[StoredRun], on_run: Callable[[StoredRun, str, str], None] | None = None) -> Inventory:
+def take_inventory(runs: Iterable[StoredRun], on_run: OnRun | None = None) -> Inventory:
     """Sort the runs into scenarios and routers.
 
     Of several versions of a benchmark's data, and of the source of a router, the one that was run last is shown. Runs on
@@ -109,7 +113,7 @@ def take_inventory(runs: Iterable[StoredRun], on_run: Callable[[StoredRun, str, 
 
     Parameters
     ----------
-    on_run : is called with every run, its router's label and parameters, those that are left out too.
+    on_run : is called with every run, those that are left out too.
     """
     found = Inventory()
     entries: dict[tuple[str, str, str], RouterEntry] = {}
@@ -219,5 +223,7 @@ def _number(found: Inventory, entries: list[RouterEntry]) -> None:
     found.routers = [
         RouterEntry(i, entry.label, entry.code, entry.name, entry.params, entry.kind) for i, entry in enumerate(ordered)
     ]
-    for scene, by_router in found.scenes.items():
-        found.scenes[scene] = {moved[index]: runs for index, runs in sorted(by_router.items())}
+    found.scenes = {
+        scene: {moved[index]: runs for index, runs in by_router.items()}
+        for scene, by_router in sorted(found.scenes.items())
+    }

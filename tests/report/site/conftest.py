@@ -1,0 +1,94 @@
+"""Small results files: runs whose means can be worked out by hand, and one with everything in it that can go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import routereval as rv
+from routereval.data.outcome import Outcome
+from routereval.report.site.building import build_site
+from routereval.results import ResultStore
+
+SCRIPT = "<script>alert(1)</script>"
+LINK = '<b>bold</b> &lt;img src=x onerror=alert(2)&gt; %{y} {{ 7*7 }} "quoted"'
+FORMULA = "=cmd|' /C calc'!A0"
+BENCHMARKS = ("<script>alert(1)<\\script>", "..\\..\\two")
+
+
+def _outcome(chosen: float, prompts: int, start: int) -> Outcome:
+    """The oracle solves the first nine tenths of the prompts, the best single model half."""
+    at = np.arange(prompts)
+    single = (at < round(0.5 * prompts)).astype(float)
+    columns = {
+        "chosen": ((at - start) % prompts < round(chosen * prompts)).astype(float),
+        "oracle": (at < round(0.9 * prompts)).astype(float),
+        "entropy": np.full(prompts, 0.5),
+        **dict.fromkeys(("best_single", "best_single_train", "baseline"), single),
+    }
+    return Outcome(
+        tuple(map(str, at)), ("a", "b"), np.ones(prompts, dtype=np.bool_), columns, np.array([0.5, 0.5]), None
+    )
+
+
+@pytest.fixture(scope="session")
+def result() -> Callable[..., rv.RunResult]:
+    """Makes a run that solves this share of the prompts, beginning at ``start``."""
+
+    def made(
+        router: str,
+        chosen: float = 0.5,
+        where: str = "one/all/3",
+        *,
+        error: str | None = None,
+        prompts: int = 40,
+        start: int = 0,
+        **spec: Any,
+    ) -> rv.RunResult:
+        fields = {"params": {}, "encoder": "shipped", "protocol": "strict", "seed": 0, "data_hash": "d" * 64} | spec
+        outcome = None if error else _outcome(chosen, prompts, start)
+        return rv.RunResult(rv.RunSpec(where, router, **fields), outcome, 2.0, error=error, predict_seconds=0.5)
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def stored() -> Callable[[Path, Sequence[rv.RunResult]], Path]:
+    """Writes runs into a results file in this folder."""
+
+    def made(folder: Path, runs: Sequence[rv.RunResult]) -> Path:
+        with ResultStore(folder / "runs.sqlite") as store:
+            for one in runs:
+                store.put(one)
+        return folder / "runs.sqlite"
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def hostile_report(
+    tmp_path_factory: pytest.TempPathFactory,
+    result: Callable[..., rv.RunResult],
+    stored: Callable[[Path, Sequence[rv.RunResult]], Path],
+) -> Path:
+    """A report of two benchmarks, two protocols, references, a control and failures; half of the names are attacks."""
+    first, second = BENCHMARKS
+    runs = [
+        made
+        for where in (f"{first}/all/3", f"{first}/all/10", f"{first}/few/3", f"{second}/all/3")
+        for made in (
+            *(result("knn", 0.7, where, params={"k": 5}), result("best_single", 0.5, where)),
+            *(result("oracle", 0.9, where), result("majority", 0.4, where)),
+            *(result(f"file:{SCRIPT}", 0.6, where), result(f"file:{LINK}", 0.3, where)),
+            *(result("knn", 0.6, where, params={"k": 5}, protocol="paper"), result(f"file:{FORMULA}", 0.55, where)),
+        )
+    ]
+    runs.append(result("ridge", 0.8, f"{first}/all/3"))
+    runs.append(result("ridge", where=f"{first}/all/10", error=f"RouterError: {SCRIPT}\nline two \u2028 <!-- of it"))
+    folder = tmp_path_factory.mktemp("hostile")
+    build_site(stored(folder, runs), folder / "report")
+    return folder / "report"
