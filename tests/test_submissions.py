@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 import routereval as rv
@@ -260,8 +261,11 @@ def test_claims_are_compared_with_what_the_choices_give(scenario: rv.Scenario, t
     ]
 
 
-def test_a_claim_of_one_is_not_rounded_to(scenario: rv.Scenario, table: str, tmp_path: Path) -> None:
-    folder = a_folder(tmp_path / "s", rows_of(scenario), claims={SCENARIO: {"mu": 1}})
+def test_a_claim_with_one_digit_is_not_taken_for_rounding(scenario: rv.Scenario, table: str, tmp_path: Path) -> None:
+    dense = scenario.test.scores.dense()
+    mu = float(dense[range(len(dense)), by_topic(scenario)].mean())
+    assert 0.005 < abs(round(mu, 1) - mu) < 0.05
+    folder = a_folder(tmp_path / "s", rows_of(scenario), claims={SCENARIO: {"mu": round(mu, 1)}})
     assert len(texts(checked(folder, table), "claims")) == 1
 
 
@@ -463,6 +467,9 @@ def test_near_identical_prompts_of_the_benchmark_itself_are_a_warning(tmp_path: 
     assert report.ok
     (text,) = texts(report, "duplicates", "warning")
     assert text == "twins: 1 of 40 test prompts are near-identical to a training prompt of the benchmark itself"
+    # Who trained on the benchmark's training prompts has seen that one, as everybody may.
+    (tmp_path / "s" / "training_prompts.jsonl").write_text('"number 60 of them all"')
+    assert texts(checked(tmp_path / "s", str(path)), "duplicates") == []
 
 
 @pytest.mark.parametrize(
@@ -525,6 +532,20 @@ def test_links_out_of_the_folder_pipes_and_files_that_are_too_large_are_not_read
     with predictions.open("wb") as file:
         file.truncate(LIMITS[PREDICTIONS] + 1_000_000)  # a hole: it takes no space
     assert texts(checked(folder, table), "folder") == ["predictions.jsonl has 1,001 MB; at most 1,000 MB are read"]
+
+
+def test_a_small_file_of_too_many_rows_is_not_read(
+    scenario: rv.Scenario, table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = a_folder(tmp_path / "s", rows_of(scenario))
+    (folder / "predictions.jsonl").unlink()
+    pl.DataFrame(rows_of(scenario)).write_parquet(folder / "predictions.parquet")
+    assert checked(folder, table).ok
+    monkeypatch.setattr("routereval.submissions.checking.MOST_ROWS", 100)
+    assert texts(checked(folder, table), "predictions") == ["predictions.parquet has 240 rows; at most 100 are read"]
+    (folder / "predictions.parquet").write_bytes(b"PAR1")
+    (text,) = texts(checked(folder, table), "predictions")
+    assert "cannot be read as parquet" in text
 
 
 def test_a_link_within_the_folder_is_followed(scenario: rv.Scenario, table: str, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from routereval.results.merging import MergeReport
     from routereval.submissions import Report
 
-_SHOWN = 20
+_SHOWN = 10
 """How many conflicts, or findings of one check, are printed; --json has all."""
 
 

@@ -26,6 +26,9 @@ from routereval.submissions.plausibility import Plausibility, plausibility
 ROUNDING = 0.005
 """How far a claim may be off at most: half of its last digit, and never more than this."""
 
+MOST_ROWS = 20_000_000
+"""How many rows of predictions are read."""
+
 Status = Literal["passed", "warning", "failed"]
 
 
@@ -120,6 +123,7 @@ def check(folder: Path, datasets: Datasets, tables: Sequence[str] = ()) -> Repor
 def _scored(
     path: Path, metadata: Metadata, datasets: Datasets, tables: Sequence[str]
 ) -> tuple[list[RunResult], dict[str, Scenario], list[Finding]]:
+    _check_rows(path)
     said = read_predictions(path)
     files = [one for one in said.scenario_ids if _names_a_file(one)]
     if files:
@@ -134,6 +138,26 @@ def _scored(
         text = f"{len(missing)} scenarios that the description lists have no predictions: {_few(missing)}"
         findings = [Finding("predictions", "failed", text)]
     return results, scenarios, findings
+
+
+def _check_rows(path: Path) -> None:
+    """Refuse a Parquet file that is small because its rows are alike: its size says nothing of the memory it takes.
+
+    Raises
+    ------
+    DataError : more rows than are read.
+    """
+    if path.suffix != ".parquet":
+        return
+    import polars as pl
+
+    try:
+        with path.open("rb") as file:
+            rows = int(pl.scan_parquet(file).select(pl.len()).collect().item())
+    except (pl.exceptions.PolarsError, OSError):
+        return  # whoever reads it says what is wrong with it
+    if rows > MOST_ROWS:
+        raise DataError(f"{path.name} has {rows:,} rows; at most {MOST_ROWS:,} are read")
 
 
 def _promised(metadata: Metadata, datasets: Datasets, tables: Sequence[str]) -> list[str]:
@@ -194,10 +218,11 @@ def _plausible(judged: Sequence[Plausibility]) -> list[Finding]:
         if one.verdict == "doubtful"
     ]
     if not findings:
-        most = max(judged, key=lambda one: one.hits.alignment)
+        most = min(judged, key=lambda one: one.p)
         text = (
-            "no scenario's choices follow the test answers more closely than routing can explain; the closest go "
-            f"{most.hits.alignment:.0%} of the way to the oracle ({most.name}, {most.hits.contested} contested prompts)"
+            "no scenario's choices follow the test answers more closely than routing can explain; the closest: "
+            f"{most.hits.alignment:.0%} of the way to the oracle on the {most.hits.contested} contested prompts of "
+            f"{most.name}"
         )
         findings.append(Finding("plausibility", "passed", text))
     return findings
