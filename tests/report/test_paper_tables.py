@@ -15,7 +15,8 @@ from routereval.data.outcome import Outcome
 from routereval.data.scores import ScoreMatrix
 from routereval.errors import ParameterError, ResultsError, UnknownNameError
 from routereval.metrics import METRICS
-from routereval.report.paper_tables import ABSENT, FAILED, INCOMPLETE, WHOLE, arranged
+from routereval.report.arranging import arranged
+from routereval.report.paper_tables import ABSENT, FAILED, INCOMPLETE, WHOLE
 from routereval.report.slicing import shortened, sliced
 from routereval.report.table_notes import provenance
 from routereval.results import ResultStore, RunSpec, StoredRun
@@ -224,6 +225,13 @@ def test_the_published_number_stands_beside_ours_with_the_difference() -> None:
 def test_published_numbers_beside_other_rules_are_said_to_be_of_other_rules() -> None:
     (table,) = rv.tables(everywhere("knn", "gsm8k", *THREE, protocol="strict"), published=True)
     assert "the published numbers were made by the rules of paper, ours by those of strict" in table.notes
+
+
+def test_no_published_number_stands_beside_a_mean_over_a_further_strategy() -> None:
+    runs = [*everywhere("knn", "gsm8k", *THREE), run("knn", "gsm8k/random/3", [1, 1, 1, 1])]
+    made = rv.tables(runs, published=True)
+    assert cell_of(made, "knn", "gsm8k").numbers["mu"].value == pytest.approx(0.625)
+    assert not made.tables[0].published
 
 
 def test_ones_own_table_of_a_published_name_has_no_published_number() -> None:

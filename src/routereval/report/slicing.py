@@ -12,8 +12,9 @@ from routereval import facts
 from routereval.data.outcome import Outcome
 from routereval.data.scenario import STRATEGIES
 from routereval.metrics import METRICS
+from routereval.report.arranging import Placed
 from routereval.report.groups import groups_of
-from routereval.report.paper_tables import Across, Placed, TableKey
+from routereval.report.paper_tables import Across, TableKey
 from routereval.results import StoredRun
 from routereval.results.records import RecordKey, ScenarioRecord
 
@@ -75,7 +76,10 @@ def _by_subset(runs: list[StoredRun], whole: Across, records: Records) -> Slices
     named = [
         (run, record.subsets)
         for run in runs
-        if (record := records.get((run.spec.scenario, run.spec.data_hash))) is not None and record.subsets is not None
+        if (record := records.get((run.spec.scenario, run.spec.data_hash))) is not None
+        and record.subsets is not None
+        # A row that is damaged may have other prompts than its scenario.
+        and (run.outcome is None or len(run.outcome.counted) == len(record.subsets))
     ]
     published = facts.benchmarks()[whole.benchmark].subsets if whole.benchmark in facts.benchmarks() else {}
     here = dict.fromkeys(name for _, subsets in named for name in subsets)

@@ -11,8 +11,9 @@ from routereval.catalogue import unknown_name
 from routereval.errors import ParameterError, ResultsError
 from routereval.metrics import METRICS
 from routereval.protocols import protocol as protocol_named
+from routereval.report.arranging import Placed, arranged
 from routereval.report.groups import SHOWN
-from routereval.report.paper_tables import PaperTable, Placed, TableKey, arranged
+from routereval.report.paper_tables import PaperTable, TableKey
 from routereval.report.slicing import SLICERS, Records, sliced
 from routereval.report.table_notes import listed, notes_of
 from routereval.results import ResultStore, StoredRun
