@@ -109,7 +109,7 @@ def difference_errors(sums: Floats, sizes: Floats) -> Floats:
     """Standard error of the difference of every two columns' means, (k, k), clusters being what is drawn.
 
     The linearised variance of a ratio: with D_g the summed differences of cluster g, n_g its prompts and d the mean
-    difference, sqrt(G / (G - 1) sum_g (D_g - d n_g)^2) / n (Cochran 1977, eq. 6.13). With one prompt in each cluster
+    difference, sqrt(G / (G - 1) sum_g (D_g - d n_g)^2) / n (Cochran 1977, ch. 6). With one prompt in each cluster
     that is the paired standard error, s / sqrt(n). nan where there are fewer than two clusters.
     """
     clusters, n = int((sizes > 0).sum()), sizes.sum()

@@ -23,8 +23,7 @@ def mcnemar(first_only: NDArray[np.int64], second_only: NDArray[np.int64]) -> Fl
     """Exact two-sided p of McNemar's test, of any shape.
 
     Of the prompts that one router gets right and the other wrong, half should go either way:
-    p = min(1, 2 P(X <= min(b, c))) with X binomial(b + c, 1/2) (McNemar 1947; the exact form: Cochran 1950). 1 where
-    none differ.
+    p = min(1, 2 P(X <= min(b, c))) with X binomial(b + c, 1/2) (McNemar 1947). 1 where none differ.
 
     Parameters
     ----------
