@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from routereval.encoders import embedded
 from routereval.policies import PolicySpec, expanded
 from routereval.results import ResultStore, StoredRun
 from routereval.runner.execute import execute
+from routereval.runner.limits import Limits
 from routereval.runner.plan import plan
 
 
@@ -73,6 +75,8 @@ def run(
     jobs: int = 1,
     tune: int = 0,
     train_sizes: Sequence[int | None] = (None,),
+    executor: Executor | None = None,
+    limits: Limits | None = None,
 ) -> list[StoredRun]:
     """Run routers on scenarios and store every run; what is stored already is not run again.
 
@@ -81,8 +85,12 @@ def run(
     targets : suites, scenario ids, globs, benchmarks, table files.
     routers : routers, references, or their names as on the command line (``"knn:k=50"``, ``"core"``).
     results : the results file, made where there is none.
+    jobs : how many processes work; 1: this one.
     tune : how many combinations of each router's parameters to try on validation prompts; 0: none.
     train_sizes : how many of the training prompts routers learn from, a run for each; None: all.
+    executor : who works instead of ``jobs`` processes: any executor, a Dask client's (``client.get_executor()``) too.
+    limits : what a run may take: ``routereval.runner.limits.Limits(timeout=60, memory=2 * 10**9)``; not for an executor
+        that is not Dask's.
 
     Returns
     -------
@@ -97,7 +105,7 @@ def run(
         selections, policies, protocol=protocol, encoder=encoder, seeds=seeds, tune=tune, train_sizes=train_sizes
     )
     with ResultStore(Path(results)) as store:
-        execute(tasks, store, jobs=jobs)
+        execute(tasks, store, jobs=jobs, executor=executor, limits=limits)
         return store.runs({spec.key for task in tasks for spec in task.specs})
 
 

@@ -157,7 +157,7 @@ def _log(path: str) -> Iterator[OnEvent]:
 
         def write(event: Event) -> None:
             if event.kind != "working":
-                now = datetime.now(UTC).isoformat(timespec="milliseconds")
+                now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
                 file.write(json.dumps({"time": now, "event": event.kind, **event.fields}) + "\n")
                 file.flush()
 

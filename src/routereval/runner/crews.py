@@ -12,7 +12,8 @@ from routereval.results import RunResult
 from routereval.runner.limits import Limits
 from routereval.runner.perform import perform, perform_each
 from routereval.runner.plan import Task
-from routereval.runner.pool import WorkerPool, cores
+from routereval.runner.pool import WorkerPool
+from routereval.runner.process import cores
 from routereval.runner.splitting import label
 
 Answer = list[RunResult] | Exception

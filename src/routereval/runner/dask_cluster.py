@@ -5,28 +5,24 @@ The process beside it is what a router may take down: the Dask worker itself sta
 
 from __future__ import annotations
 
-import os
 import pickle
 import signal
-import sys
 import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import contextmanager, suppress
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from routereval.errors import ClusterError, MissingDataError, WorkerError
 from routereval.progress import Activity
-from routereval.results.database import versions
 from routereval.runner.crews import Answer, unsendable
+from routereval.runner.dask_worker import difference, perform_guarded, pickled
+from routereval.runner.dask_worker import facts as local_facts
 from routereval.runner.limits import Limits
-from routereval.runner.perform import perform
 from routereval.runner.plan import Task
-from routereval.runner.pool import WorkerPool, cores
+from routereval.runner.process import cores
 from routereval.runner.splitting import label, needs_gpu
 
 if TYPE_CHECKING:
@@ -126,10 +122,8 @@ class DaskCrew:
 
     def start(self, tasks: Sequence[Task]) -> Future[Any]:
         """Begin tasks in one call."""
-        import cloudpickle
-
         try:
-            calls = [(_pickled(task, cloudpickle), label(task), float(len(task.specs))) for task in tasks]
+            calls = [(pickled(task), label(task), float(len(task.specs))) for task in tasks]
         except Exception as error:
             return unsendable(tasks[0], error)
         more: dict[str, Any] = {"key": f"{label(tasks[0])} ({len(tasks)} tasks)-{uuid.uuid4()}"}
@@ -145,7 +139,7 @@ class DaskCrew:
         if wanted or (wanted is None and self._gpus):
             more["resources"] = {GPU: 1}
         try:
-            future: Future[Any] = self._executor.submit(_perform_guarded, calls, _facts(), self._limits, **more)
+            future: Future[Any] = self._executor.submit(perform_guarded, calls, local_facts(), self._limits, **more)
             return future
         except Exception as error:
             raise self._lost(error) from error
@@ -233,56 +227,6 @@ _CANNOT_READ = (
 )
 
 
-def _perform_guarded(
-    calls: Sequence[tuple[bytes, str, float]], expected: dict[str, str], limits: Limits
-) -> list[bytes]:
-    """On a Dask worker: each call in a process of its own pool, and the pickle of what came of it."""
-    mine = _facts()
-    if mine != expected:
-        return [pickle.dumps((False, ClusterError(_difference({"a worker": mine}, expected))))] * len(calls)
-    pool = _guard(limits)
-    replies = []
-    for payload, what, weight in calls:
-        try:
-            replies.append(pool.schedule_pickled(payload, what=what, weight=weight).result())
-        except WorkerError as error:
-            replies.append(pickle.dumps((False, error)))
-    return replies
-
-
-@lru_cache(maxsize=1)
-def _guard(limits: Limits) -> WorkerPool:
-    """The processes of this Dask worker, one for each of its threads."""
-    from distributed import get_worker
-
-    return WorkerPool(get_worker().state.nthreads, threads=1, limits=limits)
-
-
-def _pickled(task: Task, cloudpickle: Any) -> bytes:
-    """The call that does a task; the module of a router that no package brought travels along."""
-    module = sys.modules.get(type(task.policy).__module__)
-    if module is None or not _is_loose(module) or module.__name__ in cloudpickle.list_registry_pickle_by_value():
-        return bytes(cloudpickle.dumps((perform, (task,))))
-    cloudpickle.register_pickle_by_value(module)
-    try:
-        return bytes(cloudpickle.dumps((perform, (task,))))
-    finally:
-        cloudpickle.unregister_pickle_by_value(module)
-
-
-def _is_loose(module: Any) -> bool:
-    """Whether a module is a file of somebody's rather than part of an installed package."""
-    if "." in module.__name__ or module.__name__ == "__main__":
-        return False
-    file = getattr(module, "__file__", None) or ""
-    return bool(file) and "site-packages" not in file and Path(os.__file__).parent not in Path(file).parents
-
-
-def _facts() -> dict[str, str]:
-    """What must be the same here and there for results to be the same, and for what is sent to be understood."""
-    return versions() | {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
-
-
 def _wait_for_workers(client: Client) -> None:
     try:
         client.wait_for_workers(1, timeout=CONNECT_SECONDS)
@@ -294,25 +238,14 @@ def _wait_for_workers(client: Client) -> None:
 
 
 def _check_versions(client: Client) -> None:
-    expected = _facts()
+    expected = local_facts()
     try:
-        there = client.run(_facts)
+        there = client.run(local_facts)
     except Exception as error:
         raise ClusterError(_CANNOT_READ.format(error=f"{type(error).__name__}: {error}")) from error
     differing = {address: found for address, found in there.items() if found != expected}
     if differing:
-        raise ClusterError(_difference(differing, expected))
-
-
-def _difference(there: dict[str, dict[str, str]], here: dict[str, str]) -> str:
-    said = [
-        f"{address} has {name} {found.get(name, 'none')}, here it is {value}"
-        for address, found in sorted(there.items())
-        for name, value in here.items()
-        if found.get(name) != value
-    ]
-    more = f" and {len(said) - 5} more" if len(said) > 5 else ""
-    return f"versions differ on the cluster: {'; '.join(said[:5])}{more}; install the same on every worker"
+        raise ClusterError(difference(differing, expected))
 
 
 def _failing(error: Exception) -> Future[Any]:

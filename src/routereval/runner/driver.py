@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any
 
-from routereval.errors import LimitError, WorkerError
+from routereval.errors import ClusterError, LimitError, WorkerError
 from routereval.results import RunResult
 from routereval.runner.crews import Answer, Crew
 from routereval.runner.interrupts import Interrupts
@@ -128,9 +128,9 @@ class Driver:
         if not isinstance(answer, Exception):
             self._ledger.add(answer)
             return
-        died = isinstance(answer, WorkerError) and not isinstance(answer, LimitError)
+        died = isinstance(answer, WorkerError) and not isinstance(answer, (LimitError, ClusterError))
         deaths = item.deaths + died
-        if len(item.task.pools) > 1 and isinstance(answer, WorkerError):
+        if len(item.task.pools) > 1 and (died or isinstance(answer, LimitError)):
             # One of them did it: each by itself says which.
             again = [_Item(task, deaths, alone=True) for task in singles(item.task)]
         elif died and (together or deaths <= RETRIES):

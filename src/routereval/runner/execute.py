@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 
-from routereval.errors import RouterEvalError
+from routereval.data import remote
+from routereval.errors import ParameterError, RouterEvalError
 from routereval.progress import Activity, OnEvent
 from routereval.results import ResultStore
 from routereval.results.records import record_of
@@ -18,7 +19,7 @@ from routereval.runner.ledger import Ledger, OnResult
 from routereval.runner.limits import Limits
 from routereval.runner.perform import encoded, perform
 from routereval.runner.plan import Task
-from routereval.runner.pool import cores
+from routereval.runner.process import cores
 from routereval.runner.splitting import label
 
 
@@ -57,6 +58,8 @@ def execute(
     left = [task for task in (task.without(done) for task in tasks) if task is not None]
     if not left:
         return
+    if executor is not None:
+        _publish(left)
     ledger = Ledger(store, sum(len(task.specs) for task in left), on_result, on_event)
     crew = _crew(executor, jobs, limits or Limits(), left)
     ledger.tell("begin", runs=sum(len(task.specs) for task in left), workers=1 if crew is None else crew.workers)
@@ -100,7 +103,17 @@ def _crew(executor: Executor | Crew | None, jobs: int, limits: Limits, tasks: Se
         from routereval.runner.dask_cluster import DaskCrew
 
         return DaskCrew.of_executor(executor, limits)
+    if limits:
+        raise ParameterError("limits are for jobs= and for Dask; an executor of another kind cannot end a run")
     return ExecutorCrew(executor)
+
+
+def _publish(tasks: Sequence[Task]) -> None:
+    """Put the data where workers elsewhere can fetch them, if such a place was named."""
+    where = remote.url()
+    folders = {task.data.data_hash: task.data.store_dir for task in tasks if task.data.store_dir is not None}
+    for data_hash, folder in folders.items() if where else ():
+        remote.publish(folder, data_hash, where)
 
 
 def _do_here(tasks: Sequence[Task], ledger: Ledger, interrupts: Interrupts) -> None:

@@ -1,0 +1,220 @@
+"""A Dask cluster: the same results, faults of routers and of workers, a scheduler that goes away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+import routereval as rv
+from routereval.datasets import Datasets
+from routereval.errors import ClusterError
+from routereval.policies import PolicySpec
+from routereval.results import ResultStore
+from routereval.runner.dask_cluster import dask_crew
+from routereval.runner.execute import execute
+from routereval.runner.limits import Limits
+from routereval.runner.plan import Task, plan
+
+pytest.importorskip("distributed", reason="no Dask; pip install 'routereval[dask]'")
+
+
+class Cluster:
+    """A scheduler and workers, each a process as on machines of their own."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._processes: list[subprocess.Popen[str]] = []
+        self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        self.address = self._line(self.scheduler, "Scheduler at:").split()[-1]
+
+    def worker(self, *words: str, **environment: str) -> subprocess.Popen[str]:
+        options = ("--nworkers", "1", "--nthreads", "1", "--no-dashboard", "--local-directory", str(self.folder))
+        process = self._start("worker", self.address, *options, *words, **environment)
+        self._line(process, "Registered to:")
+        return process
+
+    def stop(self) -> None:
+        for process in reversed(self._processes):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def _start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_" + words[0], *words[1:]],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+            start_new_session=True,
+            env=os.environ | environment,
+        )
+        self._processes.append(process)
+        return process
+
+    def _line(self, process: subprocess.Popen[str], wanted: str) -> str:
+        """The first line that says so; whatever else is printed is read and dropped."""
+        found: Future[str] = Future()
+
+        def read() -> None:
+            assert process.stderr is not None
+            with process.stderr as lines:
+                for line in lines:
+                    if wanted in line and not found.done():
+                        found.set_result(line.strip())
+
+        threading.Thread(target=read, daemon=True).start()
+        return found.result(timeout=120)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two workers, one of which declares a GPU; they have a home of their own and know no module of anybody's."""
+    folder = tmp_path_factory.mktemp("cluster")
+    found = Cluster(folder)
+    found.worker(ROUTEREVAL_HOME=str(folder / "home"))
+    found.worker("--resources", "GPU=1", ROUTEREVAL_HOME=str(folder / "gpu"), ON_GPU="1")
+    yield found
+    found.stop()
+
+
+def tasks_of(
+    *routers: object, targets: tuple[str, ...] = ("demo_math/*/3",), seeds: tuple[int, ...] = (0,)
+) -> list[Task]:
+    policies = [PolicySpec.parse(one).build() if isinstance(one, str) else one for one in routers]
+    return plan(Datasets().select(targets), policies)
+
+
+@pytest.fixture(autouse=True)
+def faulty(site, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The routers that misbehave, known to the driver alone."""
+    monkeypatch.syspath_prepend(str(site.folder))
+    yield
+    sys.modules.pop("faulty", None)
+
+
+def test_a_cluster_gives_the_results_of_one_process_and_of_two(site, cluster: Cluster) -> None:
+    words = ("demo_code/*/3", "demo_chat/*/5", "-r", "knn", "-r", "kmeans", "-r", "mlp:epochs=2", "-r", "faulty:Fine")
+    for name, *how in (("1", "--jobs", 1), ("2", "--jobs", 2), ("dask", "--dask", cluster.address)):
+        # What the driver has converted the workers fetch, for they have another home.
+        done = site.run(
+            *("run", *words, *how, "--results", f"{name}.sqlite"),
+            ROUTEREVAL_STORE=(site.folder / "by-url").as_uri(),
+            FAULTY_FOLDER=str(site.folder),
+        )
+        assert done.returncode == 0, done.stderr
+    assert site.contents("1.sqlite") == site.contents("2.sqlite")
+    assert site.contents("1.sqlite") == site.contents("dask.sqlite")
+    assert len(site.contents("1.sqlite")) == 24
+
+
+def test_routers_that_misbehave_cost_their_own_run_and_no_worker(site, cluster: Cluster) -> None:
+    tasks = tasks_of("faulty:Exits", "faulty:Hangs", "knn", targets=("demo_math/all_strong/3",))
+    with (
+        ResultStore(site.folder / "r.sqlite") as store,
+        dask_crew(cluster.address, limits=Limits(timeout=4)) as crew,
+    ):
+        execute(tasks, store, executor=crew)
+        there = crew.workers
+    errors = {router: error for (router, _), error in site.errors().items()}
+    assert errors["knn"] is None
+    assert errors["faulty:Hangs"] == "LimitError: took longer than 4 seconds"
+    assert errors["faulty:Exits"] == (
+        "WorkerError: the worker process ended by itself with exit status 7; so it went 4 times"
+    )
+    assert there == 2
+
+
+def test_a_router_that_wants_a_gpu_gets_a_worker_that_has_one(site, cluster: Cluster) -> None:
+    (site.folder / "wants.py").write_text(
+        "import os\nfrom dataclasses import dataclass\nfrom typing import ClassVar\nimport numpy as np\n"
+        "import routereval as rv\n\n\n@dataclass\nclass Wants:\n    columnwise: ClassVar[bool] = False\n"
+        "    device: str = 'cuda'\n    number: int = 0\n\n    def fit(self, train, val=None):\n"
+        "        assert os.environ.get('ON_GPU') == '1', 'no GPU here'\n        self.m_ = len(train.model_ids)\n"
+        "        return self\n\n    def predict(self, queries):\n"
+        "        return rv.Prediction(np.zeros((len(queries), self.m_)))\n"
+    )
+    tasks = tasks_of(*(f"wants:Wants:number={i}" for i in range(6)), targets=("demo_math/all_strong/3",))
+    with ResultStore(site.folder / "r.sqlite") as store, dask_crew(cluster.address) as crew:
+        execute(tasks, store, executor=crew)
+    assert set(site.errors().values()) == {None}
+
+
+def test_the_executor_of_ones_own_client_will_do(site, cluster: Cluster) -> None:
+    from distributed import Client
+
+    with Client(cluster.address) as client:
+        runs = rv.run(["demo_math/*/3"], ["knn"], results=site.folder / "r.sqlite", executor=client.get_executor())
+    assert [run.error for run in runs] == [None] * 3
+
+
+def test_other_versions_on_a_worker_are_refused(site, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    from routereval.runner import dask_cluster, dask_worker
+
+    here = dask_worker.facts()
+    monkeypatch.setattr(dask_cluster, "local_facts", lambda: here | {"routereval": "9.9.9"})
+    with (
+        pytest.raises(
+            ClusterError, match=rf"has routereval {here['routereval']}, here it is 9\.9\.9; install the same"
+        ),
+        dask_crew(cluster.address),
+    ):
+        pass
+
+
+def test_nobody_at_the_address_is_one_sentence_and_status_1(site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from routereval.runner import dask_cluster
+
+    monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 1.0)
+    with (
+        pytest.raises(ClusterError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"),
+        dask_crew("tcp://127.0.0.1:9"),
+    ):
+        pass
+
+
+def test_a_scheduler_that_dies_leaves_what_had_ended_and_the_same_command_carries_on(site, eventually) -> None:
+    mine = Cluster(site.folder)
+    try:
+        mine.worker(FAULTY_FOLDER=str(site.folder))
+        words = ("run", "demo_math/*/*", "-r", "faulty:Fine:seconds=0.3", "--results", "r.sqlite")
+        process = site.start(*words, "--dask", mine.address, FAULTY_FOLDER=str(site.folder))
+        eventually(lambda: site.stored() >= 2)
+        os.killpg(mine.scheduler.pid, signal.SIGKILL)
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 1, said
+        assert "the Dask scheduler is gone" in said
+        assert "of 12 runs are stored in r.sqlite" in said
+        assert "Traceback" not in said
+        kept = site.stored()
+        assert 2 <= kept < 12
+    finally:
+        mine.stop()
+    assert site.run(*words).returncode == 0
+    assert site.run(*words[:-1], "whole.sqlite").returncode == 0
+    assert site.contents() == site.contents("whole.sqlite")
+
+
+def test_a_dask_worker_killed_mid_run_costs_nothing(site, eventually) -> None:
+    mine = Cluster(site.folder)
+    try:
+        for _ in range(2):
+            mine.worker(FAULTY_FOLDER=str(site.folder))
+        words = ("run", "demo_math/*/5", "-r", "faulty:Fine:seconds=1", "--results", "r.sqlite")
+        process = site.start(*words, "--dask", mine.address, FAULTY_FOLDER=str(site.folder))
+        eventually(lambda: len(site.log("fit")) >= 2)
+        # The process at work is the child of the Dask worker, which the nanny replaces.
+        os.kill(int(site.log("fit")[0][3]), signal.SIGKILL)
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+        assert len(site.contents()) == 3
+        assert len(site.log("fit")) > 3
+    finally:
+        mine.stop()
