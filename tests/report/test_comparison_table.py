@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ import routereval as rv
 from routereval.data.outcome import Outcome
 from routereval.report.comparison import Comparison, compare
 from routereval.report.comparison_table import as_text, sentences
+from routereval.report.oracle_estimates import KINDS, OracleEstimate
 
 
 def result(router: str, chosen: np.ndarray, scenario: str = "one/all/3", error: str | None = None) -> rv.RunResult:
@@ -113,3 +116,22 @@ def test_names_of_strangers_are_text() -> None:
         assert "\x1b" not in text
         assert "\u202e" not in text
         assert r"\x1b[31m[bold]x[/bold]\u202e<script>" in text.replace("\n", "")
+
+
+def hindsight(scenario: str, kind: str) -> OracleEstimate:
+    half = (0.25, 0.75)
+    return OracleEstimate(scenario, "strict", "shipped", kind, 5, 1, 80, 0.5, half, 0.4, half)
+
+
+def test_hindsight_fits_beside_names_that_can_be_read() -> None:
+    rows = tuple(hindsight(SCENARIOS[0], kind) for kind in KINDS)
+    found = replace(several(), oracles=rows)
+    for width, inside in ((80, False), (120, True)):
+        text = as_text(found, width)
+        assert max(map(len, text.splitlines())) <= width
+        assert ("best router" in text) is inside
+        assert (text.count("in hindsight") > 1) is inside  # the legend has it once
+        assert "a_long_benchmark_name" in text
+        assert text.count("[0.250, 0.750]") == (4 if inside else 3)
+    many = replace(found, oracles=tuple(hindsight(f"one/all/{m}", "best model") for m in range(2, 16)))
+    assert "2 more scenarios: --scenario, --json" in as_text(many)

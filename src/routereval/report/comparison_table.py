@@ -180,6 +180,9 @@ def _oracles(rows: Sequence[OracleEstimate], width: int) -> Table:
     for row in rows:
         by_scenario.setdefault((row.scenario, row.protocol, row.encoder), {})[row.kind] = row
     kinds = [kind for kind in (ROUTER, SINGLE, SUBSET) if any(kind in one for one in by_scenario.values())]
+    if width < WIDE and SUBSET in kinds:
+        # Names of scenarios need the room; this one is not about the pool.
+        kinds.remove(ROUTER)
     table = Table(pad_edge=False, box=box.SIMPLE_HEAD)
     table.add_column("scenario", overflow="fold")
     for kind in kinds:
