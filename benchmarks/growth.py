@@ -92,7 +92,7 @@ def print_bytes() -> None:
     print(f"  {'scores as bits: n M / 8':42}" + "".join(f"{n * m / 8 / 1e9:21.3f} GB" for n, m in SIZES))
     print(f"  {'scores as float32: 4 n M':42}" + "".join(f"{4 * n * m / 1e9:21.3f} GB" for n, m in SIZES))
     print(f"  {'embeddings, 768-d: 3072 n':42}" + "".join(f"{3072 * n / 1e9:21.3f} GB" for n, _ in SIZES))
-    print(f"  {'a run stored: about 24 n / 10':42}" + "".join(f"{2.4 * n / 1e6:21.3f} MB" for n, _ in SIZES))
+    print(f"  {'a run stored: about 18 n / 10':42}" + "".join(f"{1.8 * n / 1e6:21.3f} MB" for n, _ in SIZES))
 
 
 def main() -> None:

@@ -49,10 +49,10 @@ class Piece:
         return f"{self.router} on {self.benchmark}/{self.what}, seed {self.seed}"
 
 
-BYTES_A_PROMPT = 24
-"""About what a run stores for each test prompt: six columns of eight bytes each, packed to a half."""
+BYTES_A_PROMPT = 18
+"""About what a run stores for each test prompt: six columns of eight bytes each, packed."""
 
-BYTES_A_RUN = 2_000
+BYTES_A_RUN = 800
 """And besides: metrics, intervals, versions, notes."""
 
 
