@@ -350,6 +350,15 @@ def test_latex_has_booktabs_rules_and_as_many_cells_as_columns_everywhere() -> N
     assert "a note" in found[-1]
 
 
+def test_a_long_name_goes_on_on_the_next_line_in_latex() -> None:
+    name = "mlp:" + ",".join(f"option_{i}={i}" for i in range(9))
+    text = Tables((table([name], benchmarks=1),)).latex(intervals=False).replace("\\_", "_")
+    first = [line.split(" & ")[0] for line in text.splitlines() if re.match(r"[a-z0-9].* & ", line)]
+    assert len(first) > 2 * 3
+    assert max(map(len, first)) <= 34
+    assert "".join(first) == name * 2
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed (texlive-latex-recommended)")
 @pytest.mark.parametrize(("intervals", "encoding"), [(True, ""), (False, r"\usepackage[T1]{fontenc}")])
 def test_latex_compiles(tmp_path: Path, intervals: bool, encoding: str) -> None:
