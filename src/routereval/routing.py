@@ -18,7 +18,7 @@ from routereval.encoders import NONE, SHIPPED, EncoderSpec
 from routereval.encoders.contract import Fitted
 from routereval.encoders.embedding import embed
 from routereval.encoders.spec import require
-from routereval.errors import DataError, MissingDataError, ParameterError, RouterError
+from routereval.errors import DataError, MissingDataError, ParameterError, RouterError, RouterEvalError
 from routereval.policies import is_reference, needs_embeddings, prepared
 from routereval.results.database import versions
 from routereval.routers.importing import strangers
@@ -135,19 +135,34 @@ def route(
         )
     queries = Queries(tuple(map(str, range(len(texts)))), embeddings, list(texts))
     means = _tie_breaker(saved)
-    prediction = saved.router.predict(queries)
-    if np.ndim(prediction.scores) == 2 and prediction.scores.shape[1] != len(saved.model_ids):
-        raise DataError(
-            f"the saved router is damaged: it scores {prediction.scores.shape[1]} models and names "
-            f"{len(saved.model_ids)}; fit the router again"
-        )
-    scores = prediction.check(len(texts), len(saved.model_ids)).scores
+    scores = _scores(saved, queries)
     chosen = choose(scores, means)
     routes = []
     for row, best in zip(scores, chosen, strict=True):
         order = sorted(range(len(row)), key=lambda i: (i != best, -row[i]))
         routes.append(Route(saved.model_ids[best], {saved.model_ids[i]: float(row[i]) for i in order}))
     return routes
+
+
+def _scores(saved: SavedRouter, queries: Queries) -> NDArray[np.floating]:
+    """What the router says of each prompt and model, (n, m); what it has learned may be anything a file holds."""
+    try:
+        prediction = saved.router.predict(queries)
+        columns = np.shape(prediction.scores)[1:]
+        if columns and columns != (len(saved.model_ids),):
+            raise DataError(
+                f"the saved router is damaged: it scores {columns[0]} models and names "
+                f"{len(saved.model_ids)}; fit the router again"
+            )
+        scores: NDArray[np.floating] = prediction.check(len(queries), len(saved.model_ids)).scores
+        return scores
+    except RouterEvalError:
+        raise
+    except Exception as error:  # a router may be anybody's
+        raise RouterError(
+            f"{type(saved.router).__name__} cannot route these prompts ({type(error).__name__}: {error}); "
+            "if it was read from a folder, that is damaged or of another version: fit the router again"
+        ) from error
 
 
 def _tie_breaker(saved: SavedRouter) -> NDArray[np.float64] | None:
