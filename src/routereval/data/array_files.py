@@ -39,5 +39,5 @@ def read_array(path: Path, *, mapped: bool = False) -> NDArray[Any]:
             raise ValueError(f"it claims {shape} of {dtype}, {claimed} bytes, and has {left}")
         values: NDArray[Any] = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except Exception as error:  # NumPy reads the header as Python source, so a damaged one raises what that may
-        raise DataError(f"{path} is no .npy file of numbers: {error or type(error).__name__}") from error
+        raise DataError(f"{path} is damaged or no .npy file of numbers: {error or type(error).__name__}") from error
     return values

@@ -71,9 +71,13 @@ class EmbeddingCache:
                 marks = ",".join("?" * len(some))
                 query = f"SELECT text, vector, cut FROM embeddings WHERE text IN ({marks})"
                 for text, vector, cut in connection.execute(query, some):
+                    if not isinstance(vector, bytes) or len(vector) % 4 or not vector:
+                        raise DataError(f"{self.path} is damaged: it holds what is no embedding; remove it")
                     found[text] = np.frombuffer(vector, dtype="<f4"), bool(cut)
         if len({len(vector) for vector, _ in found.values()}) > 1:
             raise DataError(f"{self.path} is damaged: embeddings differ in length; remove it")
+        if not all(np.isfinite(vector).all() for vector, _ in found.values()):
+            raise DataError(f"{self.path} is damaged: an embedding is not finite; remove it")
         return found
 
     def put(self, hashes: Sequence[bytes], vectors: NDArray[np.float32], cut: NDArray[np.bool_], limit: str) -> None:
@@ -108,7 +112,7 @@ class EmbeddingCache:
         """What :meth:`put` was told of how much of a text is read."""
         with self._open() as connection:
             row = connection.execute("SELECT value FROM about WHERE key = 'limit'").fetchone()
-        return row[0] if row else ""
+        return str(row[0]) if row else ""
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -121,7 +125,7 @@ class EmbeddingCache:
                         connection.execute(table)
                     connection.execute("COMMIT")
                 yield connection
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             what = str(error)
             if "not a database" in what or "malformed" in what:
                 hint = "it is damaged; remove it, and the texts are encoded again"

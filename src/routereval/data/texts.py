@@ -8,6 +8,8 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from routereval.errors import DataError
+
 
 class Texts(Sequence[str]):
     """n strings in one memory-mapped blob.
@@ -52,7 +54,10 @@ class Texts(Sequence[str]):
         if isinstance(i, slice):
             return Texts(self._blob, self._offsets, self._index[i])
         at = self._index[i]
-        return self._blob[self._offsets[at] : self._offsets[at + 1]].tobytes().decode("utf-8", "surrogatepass")
+        try:
+            return self._blob[self._offsets[at] : self._offsets[at + 1]].tobytes().decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError as error:
+            raise DataError(f"text {at} of the store is damaged ({error}); read the data again") from error
 
     def __iter__(self) -> Iterator[str]:
         return (self[i] for i in range(len(self)))

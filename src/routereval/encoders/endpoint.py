@@ -73,7 +73,10 @@ class Endpoint(Encoder):
     retries: int = 6
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
+        try:
+            parts = urlsplit(self.url)
+        except ValueError as error:
+            raise ParameterError(f"openai: url is {self.url!r}: {error}; expected http(s)://HOST/v1") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ParameterError(f"openai: url is {self.url!r}; expected http(s)://HOST/v1")
         if parts.username or parts.password or parts.query:
@@ -165,9 +168,10 @@ class Endpoint(Encoder):
 def _vectors(answer: bytes, n: int, url: str) -> NDArray[np.float32]:
     try:
         items = sorted(json.loads(answer)["data"], key=lambda item: item["index"])
-        vectors = np.array([item["embedding"] for item in items], dtype=np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which the cache refuses
+            vectors = np.array([item["embedding"] for item in items], dtype=np.float32)
         positions = [item["index"] for item in items]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(f"{url} gave no embeddings as OpenAI's are ({type(error).__name__}: {error})") from error
     if positions != list(range(n)) or vectors.ndim != 2:
         raise DataError(f"{url} gave embeddings of shape {vectors.shape} for {n} texts; expected one for each")
@@ -179,9 +183,9 @@ def _message(answer: bytes) -> str:
     text = answer.decode("utf-8", "replace")
     try:
         error = json.loads(text).get("error")
-        text = error["message"] if isinstance(error, dict) else str(error or text)
-    except (ValueError, KeyError, AttributeError):
-        pass
+        text = str(error["message"]) if isinstance(error, dict) else str(error or text)
+    except (ValueError, KeyError, AttributeError, RecursionError):
+        pass  # it says so in a way of its own
     return " ".join(text.split())[:300]
 
 

@@ -134,11 +134,11 @@ def reporting(path: Path) -> Iterator[None]:
     """SQLite's and the system's errors as ours."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         what = str(error)
         if "full" in what:
             hint = "free some space; every run that had ended is stored, and the same command carries on"
-        elif "not a database" in what or "malformed" in what:
+        elif "not a database" in what or "malformed" in what or isinstance(error, UnicodeDecodeError):
             hint = "it is not a results file of ours, or it is damaged; name another with --results"
         elif "locked" in what:
             hint = f"another process held it for more than {BUSY_SECONDS:.0f} seconds"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from routereval.data.scores import ScoreMatrix, pack
 from routereval.data.split import Split
 from routereval.errors import DataError, MissingDataError
 from routereval.sources.archives import FileKind, Location, find, opened
+from routereval.sources.full_data_values import is_list
 from routereval.sources.router_dataset_fields import fault_of_scores, mapping, raise_all, strings
 from routereval.sources.unpickling import unpickle
 
@@ -106,10 +107,10 @@ def with_embeddings(data: BenchmarkData, root: Path, encoder: str) -> BenchmarkD
     if found is not None:
         return replace(found, source=data.source)
     by_subset = _by_subset(where, "embeddings")
-    parts = [np.asarray(by_subset[name]) for name in benchmark.subsets if len(by_subset.get(name, ()))]
+    parts = [by_subset[name] for name in benchmark.subsets if len(by_subset.get(name, ()))]
     if not parts:
         return data
-    rows = np.concatenate(parts).astype(np.float32)
+    rows = _vectors(parts, where)
     # Without numbers in the whole benchmark it cannot be said which embedding is whose.
     numbers = [int(i) if i.isdecimal() else -1 for i in data.queries.ids]
     if sorted(numbers) != list(range(len(rows))):
@@ -230,7 +231,7 @@ def _benchmark(
         scores=scores,
         queries=Queries(
             ids,
-            None if found_embeddings is None else np.concatenate(found_embeddings).astype(np.float32),
+            None if found_embeddings is None else _vectors(found_embeddings, files.embeddings),
             None if found_texts is None else [text for part in found_texts for text in strings(part, "the prompts")],
         ),
         split=Split.stratified(subsets),
@@ -281,11 +282,27 @@ def _joined(by_subset: Mapping[str, Any], sizes: Mapping[str, int], what: str, m
     return [by_subset[name] for name in wanted]
 
 
+def _vectors(parts: Sequence[Any], where: Location | None) -> NDArray[np.float32]:
+    """The embeddings of several subsets, one below the other."""
+    arrays = [part if isinstance(part, np.ndarray) else np.asarray(part, dtype=np.float64) for part in parts]
+    shapes = {(array.dtype.kind in "iuf", array.ndim, array.shape[-1]) for array in arrays if array.ndim}
+    if len(shapes) != 1 or next(iter(shapes))[:2] != (True, 2):
+        raise DataError(
+            f"{where} holds something else than embeddings (prompts x length), of one length for all"
+        )
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which Queries reports
+        return np.concatenate(arrays).astype(np.float32)
+
+
 def _by_subset(where: Location | None, what: str) -> Mapping[str, Any]:
     if where is None:
         return {}
     with opened(where) as (file, size):
-        return mapping(unpickle(file, str(where), size), f"{where}", f"a dictionary of subsets with their {what}")
+        found = mapping(unpickle(file, str(where), size), f"{where}", f"a dictionary of subsets with their {what}")
+    odd = [name for name, part in found.items() if not is_list(part)]
+    if odd:
+        raise DataError(f"{where}: the {what} of {str(odd[0])[:80]} are no list")
+    return found
 
 
 def _correctness(subsets: Mapping[str, Any], name: str) -> NDArray[Any]:

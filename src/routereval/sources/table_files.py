@@ -19,9 +19,14 @@ from numpy.typing import NDArray
 
 from routereval.data.array_files import read_array
 from routereval.errors import DataError, MissingDataError
+from routereval.sources.parquet_files import read_parquet
 
 if TYPE_CHECKING:
     import polars as pl
+
+MAX_RATIO = 400
+"""How many times its packed size a table may unpack to, beyond ``MOST_UNPACKED`` bytes."""
+MOST_UNPACKED = 100_000_000
 
 
 def read_frame(path: Path) -> pl.DataFrame:
@@ -35,10 +40,8 @@ def read_frame(path: Path) -> pl.DataFrame:
 
     suffix = suffix_of(path)
     with polars_faults(f"cannot be read as {suffix.strip('.')}"):
-        # Opened here: a path with [ ] or * in it would be taken for a pattern.
         if suffix == ".parquet":
-            with path.open("rb") as file:
-                return pl.read_parquet(file)
+            return read_parquet(path)
         if suffix in (".jsonl", ".ndjson"):
             _check_repeated_names(_first_line_keys(path))
             return pl.read_ndjson(path.read_bytes().removeprefix(codecs.BOM_UTF8), infer_schema_length=None)
@@ -75,7 +78,12 @@ def _check_fields(path: Path, separator: str) -> None:
         reader = csv.reader(text, delimiter=separator)
         header = next(reader, [])
         _check_repeated_names(header)
-        for row in reader:
+        packed = path.stat().st_size
+        for number, row in enumerate(reader):
+            if number % 10_000 == 0 and raw.tell() > MOST_UNPACKED + MAX_RATIO * packed:
+                raise DataError(
+                    f"{packed:,} bytes unpack to more than {MAX_RATIO} times as many; if you trust it, unpack it yourself"
+                )
             if row and len(row) != len(header):
                 raise DataError(
                     f"line {reader.line_num} has {len(row)} fields, the header {len(header)}; is the file complete?"
