@@ -440,3 +440,14 @@ def test_means_over_seeds_are_tested_exactly_too() -> None:
     signs = np.random.default_rng(0).choice([-1, 1], (100_000, 40))
     p = np.mean(np.abs(signs @ difference) >= abs(difference.sum()) - 1e-9)
     assert row.p == pytest.approx(p, abs=0.006)
+
+
+def test_over_benchmarks_a_prompt_counts_as_it_does_in_the_mean() -> None:
+    # A prompt of the first benchmark (2) weighs twice one of the second (4): 2 + 2 - 1 = 3, and of the 8 patterns of
+    # signs of 2, 2, 1 four are as far from 0.
+    runs = [result("knn", [1, 1]), result("ridge", [0, 0])]
+    runs += [result("knn", [0, 0, 0, 0], "two/all/3"), result("ridge", [1, 0, 0, 0], "two/all/3")]
+    (row,) = compare(runs).pairs
+    assert (row.first, row.test, row.differ) == ("knn", "sign flips, exact", 3)
+    assert row.difference == pytest.approx((1 - 0.25) / 2)
+    assert row.p == pytest.approx(0.5)
