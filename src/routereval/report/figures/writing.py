@@ -93,13 +93,15 @@ def draw_all(
         raise unknown_name("figure", unknown[0], FIGURES)
     specs = [spec for name, spec in FIGURES.items() if not names or name in names]
     views = views_of(store, scenario, routers)
+    nothing = f"no stored run fits {scenario!r}" if scenario else "the file holds no run that succeeded"
+    nothing += "; make some with: routereval run"
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"cannot make the folder {out}: {error.strerror or error}") from error
     made: list[Picture | LeftOut] = []
     for spec in specs:
-        for one in _of_spec(spec, views, out, formats, data_too):
+        for one in _of_spec(spec, views, out, formats, data_too, nothing):
             # What is missing for the same reason everywhere is said once.
             if isinstance(one, Picture) or all(one.reason != other.reason for other in _missing(made, spec.name)):
                 made.append(one)
@@ -112,10 +114,10 @@ def _missing(made: Sequence[Picture | LeftOut], name: str) -> list[LeftOut]:
 
 
 def _of_spec(
-    spec: FigureSpec, views: Sequence[ResultsView], out: Path, formats: Sequence[str], data_too: bool
+    spec: FigureSpec, views: Sequence[ResultsView], out: Path, formats: Sequence[str], data_too: bool, nothing: str
 ) -> Iterator[Picture | LeftOut]:
     if not views:
-        yield LeftOut(spec.name, spec.title, "the file holds no run that succeeded; make some with: routereval run", "")
+        yield LeftOut(spec.name, spec.title, nothing, "")
     stems: set[str] = set()
     for whole in views:
         for view in [whole.of_size(m) for m in whole.sizes] if spec.by_size else [whole]:
