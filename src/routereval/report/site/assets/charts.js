@@ -7,6 +7,22 @@
   var DASHES = ["solid", "dash", "dot", "dashdot"];
   var MARKS = ["circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "x"];
   var drawn = [];
+  var HERE = document.currentScript.src;
+  var library = null;
+
+  // plotly is large: it is asked for when the first chart comes into sight, and the tables never wait for it.
+  function withPlotly(then) {
+    if (!library) {
+      library = new Promise(function (ready, failed) {
+        var script = document.createElement("script");
+        script.src = HERE.replace(/charts\.js([?#].*)?$/, "plotly.min.js");
+        script.onload = ready;
+        script.onerror = failed;
+        document.head.append(script);
+      });
+    }
+    library.then(then);
+  }
 
   // plotly reads <b>, <a href> and the like in any text, and entities: a name must hold neither.
   function text(name) {
@@ -77,17 +93,22 @@
       if (details.open) fill(figure, now.columns, now.rows);
     }
     button.hidden = details.hidden = false;
-    button.addEventListener("click", function () { RouterEval.save(button.dataset.file, [now.columns].concat(now.rows)); });
-    details.addEventListener("toggle", function () { if (details.open && now) fill(figure, now.columns, now.rows); });
+    button.addEventListener("click", function () {
+      now = now || make();
+      RouterEval.save(button.dataset.file, [now.columns].concat(now.rows));
+    });
+    details.addEventListener("toggle", function () {
+      now = now || make();
+      if (details.open) fill(figure, now.columns, now.rows);
+    });
     // Drawn when it comes into sight: a table that sorts at once is worth more than a chart nobody sees yet.
     var seen = new IntersectionObserver(function (entries) {
       if (!entries.some(function (entry) { return entry.isIntersecting; })) return;
       seen.disconnect();
-      drawn.push(draw);
-      draw();
+      withPlotly(function () { drawn.push(draw); draw(); });
     }, { rootMargin: "300px" });
     seen.observe(plot);
-    return function () { if (drawn.indexOf(draw) >= 0) draw(); };
+    return function () { if (drawn.indexOf(draw) >= 0) draw(); else now = null; };
   }
 
   document.addEventListener("themechange", function () { drawn.forEach(function (draw) { draw(); }); });
