@@ -33,6 +33,9 @@ TimeoutOption = Annotated[
 MemoryOption = Annotated[
     str | None, typer.Option("--memory-limit", metavar="SIZE", help="End a run that takes more memory: 500MB, 4GB.")
 ]
+ThreadsOption = Annotated[
+    int, typer.Option(min=1, help="Threads a run computes with; with more than 1 its last bits may be others.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing while it runs.")]
 EventsOption = Annotated[
     str | None,
@@ -48,6 +51,7 @@ class How:
     dask: str | None = None
     timeout: float | None = None
     memory: str | None = None
+    threads: int = 1
     quiet: bool = False
     events: str | None = None
 
@@ -87,7 +91,7 @@ def execute_shown(tasks: Sequence[Task], store: ResultStore, how: How, keys: set
             contextlib.redirect_stdout(sys.stderr),
         ):
             jobs = how.jobs or useful_jobs(tasks)
-            execute(tasks, store, jobs=jobs, executor=crew, limits=limits, on_event=on_event)
+            execute(tasks, store, jobs=jobs, executor=crew, limits=limits, threads=how.threads, on_event=on_event)
     except KeyboardInterrupt:
         tell(f"interrupted; {stored()}, the same command carries on")
         raise typer.Exit(130) from None
@@ -104,5 +108,5 @@ def _crew(how: How, limits: Limits) -> Iterator[Crew | None]:
         return
     from routereval.runner.dask_cluster import dask_crew
 
-    with dask_crew(how.dask, workers=how.jobs, limits=limits) as crew:
+    with dask_crew(how.dask, workers=how.jobs, limits=limits, threads=how.threads) as crew:
         yield crew

@@ -14,6 +14,7 @@ from routereval.cli.executing import (
     JobsOption,
     MemoryOption,
     QuietOption,
+    ThreadsOption,
     TimeoutOption,
     execute_shown,
 )
@@ -83,6 +84,7 @@ def run(
     dask: DaskOption = None,
     timeout: TimeoutOption = None,
     memory_limit: MemoryOption = None,
+    threads: ThreadsOption = 1,
     device: DeviceOption = "",
     results: Annotated[
         Path, typer.Option(help="Where runs are stored; what is there is not run again.")
@@ -102,7 +104,7 @@ def run(
     from routereval.runner.plan import plan
     from routereval.tuning import trials
 
-    how = How(jobs, dask, timeout, memory_limit, quiet, events)
+    how = How(jobs, dask, timeout, memory_limit, threads, quiet, events)
     _ = how.limits  # what cannot be read is said before anything is done
     texts = expanded(router or EVERYTHING)
     policies = [on_device(PolicySpec.parse(text).build(), device) for text in texts]

@@ -13,8 +13,8 @@ from routereval.runner.limits import Limits
 from routereval.runner.perform import perform, perform_each
 from routereval.runner.plan import Task
 from routereval.runner.pool import WorkerPool
-from routereval.runner.process import cores
 from routereval.runner.splitting import label
+from routereval.runner.threads import cores
 
 Answer = list[RunResult] | Exception
 """What came of one task: its runs, or why there are none."""
@@ -60,15 +60,15 @@ class LocalCrew:
 
     dear = False
 
-    def __init__(self, workers: int, limits: Limits):
-        self.workers = workers
-        self._pool = WorkerPool(workers, threads=cores() // workers, limits=limits)
+    def __init__(self, workers: int, limits: Limits, threads: int = 1):
+        self.workers, self._threads = workers, threads
+        self._pool = WorkerPool(workers, threads=threads, limits=limits)
 
     def start(self, tasks: Sequence[Task]) -> Future[Any]:
         """Begin a task."""
         (task,) = tasks
         try:
-            return self._pool.schedule(perform, task, what=label(task), weight=len(task.specs))
+            return self._pool.schedule(perform, task, self._threads, what=label(task), weight=len(task.specs))
         except Exception as error:
             return unsendable(task, error)
 
@@ -99,14 +99,14 @@ class ExecutorCrew:
 
     dear = True
 
-    def __init__(self, executor: Executor, workers: int | None = None):
-        self._executor = executor
-        self.workers = workers or int(getattr(executor, "_max_workers", 0)) or cores()
+    def __init__(self, executor: Executor, threads: int = 1):
+        self._executor, self._threads = executor, threads
+        self.workers = int(getattr(executor, "_max_workers", 0)) or cores()
         self._tasks: dict[Future[Any], str] = {}
 
     def start(self, tasks: Sequence[Task]) -> Future[Any]:
         """Begin tasks in one call."""
-        future = self._executor.submit(perform_each, list(tasks))
+        future = self._executor.submit(perform_each, list(tasks), self._threads)
         self._tasks[future] = label(tasks[0]) + (f" and {len(tasks) - 1} more" if len(tasks) > 1 else "")
         return future
 

@@ -22,8 +22,8 @@ from routereval.runner.dask_worker import difference, perform_guarded, pickled
 from routereval.runner.dask_worker import facts as local_facts
 from routereval.runner.limits import Limits
 from routereval.runner.plan import Task
-from routereval.runner.process import cores
 from routereval.runner.splitting import label, needs_gpu
+from routereval.runner.threads import cores
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -37,7 +37,9 @@ LOOK_SECONDS = 5.0
 
 
 @contextmanager
-def dask_crew(address: str, *, workers: int | None = None, limits: Limits | None = None) -> Iterator[DaskCrew]:
+def dask_crew(
+    address: str, *, workers: int | None = None, limits: Limits | None = None, threads: int = 1
+) -> Iterator[DaskCrew]:
     """The cluster at this address (or ``local``, with so many workers) for as long as the context lasts.
 
     Raises
@@ -57,7 +59,7 @@ def dask_crew(address: str, *, workers: int | None = None, limits: Limits | None
                     n_workers=workers or cores(), threads_per_worker=1, dashboard_address=None, silence_logs=50
                 )
             with cluster, Client(cluster) as client:
-                yield DaskCrew(client, limits)
+                yield DaskCrew(client, limits, threads)
             return
         try:
             client = Client(address, timeout=CONNECT_SECONDS)
@@ -67,7 +69,7 @@ def dask_crew(address: str, *, workers: int | None = None, limits: Limits | None
                 "scheduler, and workers with: dask worker ADDRESS"
             ) from error
         try:
-            yield DaskCrew(client, limits)
+            yield DaskCrew(client, limits, threads)
         finally:
             with suppress(Exception):
                 client.close(timeout=2)
@@ -100,8 +102,8 @@ class DaskCrew:
 
     dear = True
 
-    def __init__(self, client: Client, limits: Limits | None = None):
-        self._client, self._limits = client, limits or Limits()
+    def __init__(self, client: Client, limits: Limits | None = None, threads: int = 1):
+        self._client, self._limits, self._threads = client, limits or Limits(), threads
         self._executor = client.get_executor(pure=False, retries=0)
         self._looked = 0.0
         self._slots = 1
@@ -110,9 +112,9 @@ class DaskCrew:
         _check_versions(client)
 
     @classmethod
-    def of_executor(cls, executor: Executor, limits: Limits | None = None) -> DaskCrew:
+    def of_executor(cls, executor: Executor, limits: Limits | None = None, threads: int = 1) -> DaskCrew:
         """The crew of an executor that ``Client.get_executor`` gave."""
-        return cls(executor._client, limits)  # type: ignore[attr-defined]
+        return cls(executor._client, limits, threads)  # type: ignore[attr-defined]
 
     @property
     def workers(self) -> int:
@@ -123,7 +125,7 @@ class DaskCrew:
     def start(self, tasks: Sequence[Task]) -> Future[Any]:
         """Begin tasks in one call."""
         try:
-            calls = [(pickled(task), label(task), float(len(task.specs))) for task in tasks]
+            calls = [(pickled(task, self._threads), label(task), float(len(task.specs))) for task in tasks]
         except Exception as error:
             return unsendable(tasks[0], error)
         more: dict[str, Any] = {"key": f"{label(tasks[0])} ({len(tasks)} tasks)-{uuid.uuid4()}"}
@@ -139,7 +141,9 @@ class DaskCrew:
         if wanted or (wanted is None and self._gpus):
             more["resources"] = {GPU: 1}
         try:
-            future: Future[Any] = self._executor.submit(perform_guarded, calls, local_facts(), self._limits, **more)
+            future: Future[Any] = self._executor.submit(
+                perform_guarded, calls, local_facts(), self._limits, self._threads, **more
+            )
             return future
         except Exception as error:
             raise self._lost(error) from error

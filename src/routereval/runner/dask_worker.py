@@ -18,12 +18,14 @@ from routereval.runner.plan import Task
 from routereval.runner.pool import WorkerPool
 
 
-def perform_guarded(calls: Sequence[tuple[bytes, str, float]], expected: dict[str, str], limits: Limits) -> list[bytes]:
+def perform_guarded(
+    calls: Sequence[tuple[bytes, str, float]], expected: dict[str, str], limits: Limits, threads: int
+) -> list[bytes]:
     """On a Dask worker: each call in a process of its own pool, and the pickle of what came of it."""
     mine = facts()
     if mine != expected:
         return [pickle.dumps((False, ClusterError(difference({"a worker": mine}, expected))))] * len(calls)
-    pool = _guard(limits)
+    pool = _guard(limits, threads)
     replies = []
     for payload, what, weight in calls:
         try:
@@ -34,23 +36,23 @@ def perform_guarded(calls: Sequence[tuple[bytes, str, float]], expected: dict[st
 
 
 @lru_cache(maxsize=1)
-def _guard(limits: Limits) -> WorkerPool:
+def _guard(limits: Limits, threads: int) -> WorkerPool:
     """The processes of this Dask worker, one for each of its threads."""
     from distributed import get_worker
 
-    return WorkerPool(get_worker().state.nthreads, threads=1, limits=limits)
+    return WorkerPool(get_worker().state.nthreads, threads=threads, limits=limits)
 
 
-def pickled(task: Task) -> bytes:
+def pickled(task: Task, threads: int) -> bytes:
     """The call that does a task; the module of a router that no package brought travels along."""
     import cloudpickle
 
     module = sys.modules.get(type(task.policy).__module__)
     if module is None or not _is_loose(module) or module.__name__ in cloudpickle.list_registry_pickle_by_value():
-        return bytes(cloudpickle.dumps((perform, (task,))))
+        return bytes(cloudpickle.dumps((perform, (task, threads))))
     cloudpickle.register_pickle_by_value(module)
     try:
-        return bytes(cloudpickle.dumps((perform, (task,))))
+        return bytes(cloudpickle.dumps((perform, (task, threads))))
     finally:
         cloudpickle.unregister_pickle_by_value(module)
 

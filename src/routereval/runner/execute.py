@@ -19,8 +19,8 @@ from routereval.runner.ledger import Ledger, OnResult
 from routereval.runner.limits import Limits
 from routereval.runner.perform import encoded, perform
 from routereval.runner.plan import Task
-from routereval.runner.process import cores
 from routereval.runner.splitting import label
+from routereval.runner.threads import cores
 
 
 def execute(
@@ -30,6 +30,7 @@ def execute(
     jobs: int = 1,
     executor: Executor | Crew | None = None,
     limits: Limits | None = None,
+    threads: int = 1,
     on_result: OnResult | None = None,
     on_event: OnEvent | None = None,
 ) -> None:
@@ -43,6 +44,7 @@ def execute(
     jobs : how many processes work; 1 works in this one, unless there are limits.
     executor : who works instead: any ``concurrent.futures.Executor``, that of a Dask client too. It stays open.
     limits : what a run may take; for processes of ours, here or on a Dask cluster.
+    threads : how many each run computes with. With more than one the last bits of a result may be others.
     on_result : called after a run is stored, failed ones included.
     on_event : called when something happens, for a display.
 
@@ -61,11 +63,11 @@ def execute(
     if executor is not None:
         _publish(left)
     ledger = Ledger(store, sum(len(task.specs) for task in left), on_result, on_event)
-    crew = _crew(executor, jobs, limits or Limits(), left)
+    crew = _crew(executor, jobs, limits or Limits(), threads, left)
     ledger.tell("begin", runs=sum(len(task.specs) for task in left), workers=1 if crew is None else crew.workers)
     with Interrupts(lambda: ledger.tell("stopping")) as interrupts:
         if crew is None:
-            _do_here(left, ledger, interrupts)
+            _do_here(left, ledger, interrupts, threads)
         else:
             Driver(crew, ledger).drive(left, interrupts)
     ledger.tell_counts("end")
@@ -90,22 +92,24 @@ def useful_jobs(tasks: Sequence[Task]) -> int:
     return cores() if per_scenario > 8 else 1
 
 
-def _crew(executor: Executor | Crew | None, jobs: int, limits: Limits, tasks: Sequence[Task]) -> Crew | None:
+def _crew(
+    executor: Executor | Crew | None, jobs: int, limits: Limits, threads: int, tasks: Sequence[Task]
+) -> Crew | None:
     """Who works; None where this process does."""
     if executor is None:
         runs = sum(len(task.specs) for task in tasks)
         if (jobs <= 1 or runs <= 1) and not limits:
             return None
-        return LocalCrew(max(1, min(jobs, runs)), limits)
+        return LocalCrew(max(1, min(jobs, runs)), limits, threads)
     if not isinstance(executor, Executor):
         return executor
     if type(executor).__module__.partition(".")[0] == "distributed":
         from routereval.runner.dask_cluster import DaskCrew
 
-        return DaskCrew.of_executor(executor, limits)
+        return DaskCrew.of_executor(executor, limits, threads)
     if limits:
         raise ParameterError("limits are for jobs= and for Dask; an executor of another kind cannot end a run")
-    return ExecutorCrew(executor)
+    return ExecutorCrew(executor, threads)
 
 
 def _publish(tasks: Sequence[Task]) -> None:
@@ -116,7 +120,7 @@ def _publish(tasks: Sequence[Task]) -> None:
         remote.publish(folder, data_hash, where)
 
 
-def _do_here(tasks: Sequence[Task], ledger: Ledger, interrupts: Interrupts) -> None:
+def _do_here(tasks: Sequence[Task], ledger: Ledger, interrupts: Interrupts, threads: int) -> None:
     before = ""
     try:
         for planned in tasks:
@@ -130,7 +134,7 @@ def _do_here(tasks: Sequence[Task], ledger: Ledger, interrupts: Interrupts) -> N
             if task is not None:
                 began = time.monotonic()
                 ledger.tell("working", activities=[Activity("here", label(task), 0.0)])
-                ledger.add(perform(task))
+                ledger.add(perform(task, threads))
                 if time.monotonic() - began > 1:
                     ledger.store()
     finally:

@@ -14,25 +14,26 @@ from routereval.errors import RouterEvalError
 from routereval.evaluation import evaluate_many
 from routereval.results import RunResult
 from routereval.runner.plan import Task
+from routereval.runner.threads import bounded
 
 _ONE_AT_A_TIME = threading.Lock()
 """What PyTorch and the compiled loops are set to is the process's: two tasks in it would get in each other's way."""
 
 
-def perform(task: Task) -> list[RunResult]:
-    """The runs of one task, failed ones as results that say why."""
+def perform(task: Task, threads: int = 1) -> list[RunResult]:
+    """The runs of one task, computed with so many threads; failed ones as results that say why."""
     born = os.getpid()
     try:
-        with _ONE_AT_A_TIME:
+        with _ONE_AT_A_TIME, bounded(threads):
             return _performed(task)
     finally:
         if os.getpid() != born:
             os._exit(0)  # a router forked and the copy came back from it: there is one driver
 
 
-def perform_each(tasks: Sequence[Task]) -> list[list[RunResult]]:
+def perform_each(tasks: Sequence[Task], threads: int = 1) -> list[list[RunResult]]:
     """Several tasks in one call, where calls are dear."""
-    return [perform(task) for task in tasks]
+    return [perform(task, threads) for task in tasks]
 
 
 def failed(task: Task, error: Exception) -> list[RunResult]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from routereval.errors import LimitError, WorkerError
 from routereval.runner.limits import Limits, memory_of, readable
+from routereval.runner.threads import environment
 
 TICK_SECONDS = 0.1
 """How often a process is looked at that says nothing."""
@@ -45,7 +46,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=os.environ | bounded(threads),
+                env=os.environ | environment(threads),
             )
         self._channel = Connection(ours.detach())
         self._printed = b""
@@ -143,21 +144,6 @@ class Process:
         lines = self._printed.decode("utf-8", "replace").split("\n")
         said = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return f"; the last it printed: {said[:300]}" if said else ""
-
-
-def bounded(threads: int) -> dict[str, str]:
-    """Environment variables that keep every library of a process to so many threads."""
-    names = (
-        *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
-        *("NUMBA_NUM_THREADS", "NUMEXPR_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS"),
-        "LOKY_MAX_CPU_COUNT",  # what n_jobs=-1 of scikit-learn comes to
-    )
-    return dict.fromkeys(names, str(max(1, threads)))
-
-
-def cores() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _times(seconds: float, weight: float) -> str:
