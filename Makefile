@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # The version that is tested with; any from 2.4 on will do.
 TORCH := 2.13.0
 
-.PHONY: help run test neural lint types docs benchmarks clean
+.PHONY: help run test browser neural lint types docs benchmarks clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -16,6 +16,12 @@ run: $(VENV)/run.stamp  ## evaluate every router on the embedded demo suite and 
 
 test: $(VENV)/dev.stamp  ## run the tests
 	$(BIN)/python -m pytest
+
+browser:  ## install Chromium where that is possible; without it the tests of the report's pages are skipped
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+	  command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && echo "installing chromium ..." && \
+	  { apt-get -qq update; DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium; } \
+	  >/dev/null 2>&1; } || echo "no Chromium here: the tests of the report's pages are skipped"
 
 neural: $(VENV)/neural.stamp  ## install the extra neural (PyTorch, transformers); the tests then test it too
 

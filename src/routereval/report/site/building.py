@@ -14,6 +14,7 @@ from routereval.progress import Progress, unseen
 from routereval.report.site.boards import BoardMaker
 from routereval.report.site.csv_files import RunsFile, write_boards, write_scenes
 from routereval.report.site.embedding import breakable
+from routereval.report.site.extras import NOTHING, Extras, write_extras
 from routereval.report.site.folder import replacing
 from routereval.report.site.inventory import Inventory, OnRun, Run, take_inventory
 from routereval.report.site.pages import POLICY, Page, about_page, pages_of
@@ -71,8 +72,9 @@ def build_site(results: Path, out: Path, *, extras: bool = False, progress: Prog
         writer = _Writer(folder, inventory, results.name)
         for page in pages_of(inventory, maker):
             writer.write(page)
-        writer.write(about_page(inventory, _files(folder), []))
-    return Built(out, writer.pages, inventory.runs, len(inventory.failed))
+        made = write_extras(store, folder, progress) if extras and maker.boards else NOTHING
+        writer.write(about_page(inventory, _files(folder, made), made.figures, made.notes))
+    return Built(out, writer.pages, inventory.runs, len(inventory.failed), made.notes)
 
 
 def collected(
@@ -155,10 +157,12 @@ def _copy_assets(folder: Path) -> None:
             shutil.copyfileobj(source, target)
 
 
-def _files(folder: Path) -> list[dict[str, Any]]:
+def _files(folder: Path, extras: Extras) -> list[dict[str, Any]]:
+    data = [(f"data/{name}", about) for name, about in _DATA]
+    tables = [(table["href"], table["about"]) for table in extras.tables]
     return [
-        {"href": f"data/{name}", "name": name, "size": _size(folder / "data" / name), "about": about, "download": True}
-        for name, about in _DATA
+        {"href": href, "name": href, "size": _size(folder / href), "about": about, "download": href.endswith(".csv")}
+        for href, about in (*data, *tables)
     ]
 
 

@@ -203,7 +203,10 @@ def benchmark_rows(inventory: Inventory, maker: BoardMaker) -> list[dict[str, An
 
 
 def about_page(
-    inventory: Inventory, files: Sequence[Mapping[str, Any]], figures: Sequence[Mapping[str, Any]]
+    inventory: Inventory,
+    files: Sequence[Mapping[str, Any]],
+    figures: Sequence[Mapping[str, Any]],
+    missing: Sequence[str],
 ) -> Page:
     """How numbers came about, and every file."""
     notes = [
@@ -221,6 +224,7 @@ def about_page(
             ],
             "files": files,
             "figures": figures,
+            "missing": missing,
             "notes": notes,
             "left_out": inventory.left_out[:100],
             "versions": ", ".join(sorted(inventory.versions)) or "unknown",
