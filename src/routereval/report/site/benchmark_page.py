@@ -9,6 +9,7 @@ import numpy as np
 from routereval import facts
 from routereval.report.site.boards import Board, BoardMaker
 from routereval.report.site.commands import commands_of, needs_data
+from routereval.report.site.comparisons import Tested
 from routereval.report.site.embedding import script_json
 from routereval.report.site.failures import described
 from routereval.report.site.formatting import whole
@@ -19,7 +20,7 @@ DRAWN = 5
 """How many of the best routers a chart of many shows at first."""
 
 
-def benchmark_page(inventory: Inventory, maker: BoardMaker, benchmark: str) -> Page:
+def benchmark_page(inventory: Inventory, maker: BoardMaker, benchmark: str, tests: Tested) -> Page:
     """One benchmark under every protocol it was run by."""
     scenes = [scene for scene in inventory.scenes if scene.benchmark == benchmark]
     made = [
@@ -38,9 +39,10 @@ def benchmark_page(inventory: Inventory, maker: BoardMaker, benchmark: str) -> P
             "here": "benchmarks",
             "title": title_of(benchmark),
             "about": _about(benchmark, scenes, prompts),
-            "few": _few(prompts),
+            "few": tests.detectable or _few(prompts),
             "parts": [shown for shown, _ in parts],
-            "comparisons": [],
+            "comparisons": tests.tables,
+            "untested": tests.note,
             "failed": described(failed[:50]),
             "needs": needs_data(benchmark),
             "commands": _commands(inventory, scenes),
@@ -64,7 +66,7 @@ def _few(prompts: list[int]) -> str:
     half = 1.96 * (0.25 / prompts[0]) ** 0.5
     return (
         f"With {prompts[0]} test prompts a score near 0.5 is known to ±{half:.2f} only, so small differences here mean "
-        "little; look at the intervals."
+        "little; look at the intervals"
     )
 
 

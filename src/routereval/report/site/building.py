@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from routereval.progress import Progress, unseen
 from routereval.report.site.boards import BoardMaker
+from routereval.report.site.comparisons import Tested, tested
 from routereval.report.site.csv_files import RunsFile, write_boards, write_scenes
 from routereval.report.site.embedding import breakable
 from routereval.report.site.extras import NOTHING, Extras, write_extras
@@ -70,7 +71,11 @@ def build_site(results: Path, out: Path, *, extras: bool = False, progress: Prog
         write_scenes(folder / "data" / "scenarios.csv", inventory, maker)
         _copy_assets(folder / "assets")
         writer = _Writer(folder, inventory, results.name)
-        for page in pages_of(inventory, maker):
+        tests: Mapping[str, Tested] = {}
+        if extras:
+            with progress("tests", len(inventory.benchmarks)) as advance:
+                tests = tested(results, inventory, maker, advance)
+        for page in pages_of(inventory, maker, tests):
             writer.write(page)
         made = write_extras(store, folder, progress) if extras and maker.boards else NOTHING
         writer.write(about_page(inventory, _files(folder, made), made.figures, made.notes))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from routereval import facts, protocols
 from routereval.report.site.boards import COLUMNS, Board, BoardMaker
+from routereval.report.site.comparisons import Tested
 from routereval.report.site.embedding import script_json
 from routereval.report.site.failures import failure_rows
 from routereval.report.site.formatting import Shown, shown, whole
@@ -43,7 +44,7 @@ class Page:
     values: Mapping[str, Any]
 
 
-def pages_of(inventory: Inventory, maker: BoardMaker) -> Iterator[Page]:
+def pages_of(inventory: Inventory, maker: BoardMaker, tests: Mapping[str, Tested]) -> Iterator[Page]:
     """Every page but the one about method and data, which lists what was written."""
     yield _index(inventory, maker)
     yield Page("benchmarks.html", "benchmarks", {"here": "benchmarks", "benchmarks": benchmark_rows(inventory, maker)})
@@ -53,7 +54,7 @@ def pages_of(inventory: Inventory, maker: BoardMaker) -> Iterator[Page]:
     from routereval.report.site.router_page import router_pages
 
     for benchmark in inventory.benchmarks:
-        yield benchmark_page(inventory, maker, benchmark)
+        yield benchmark_page(inventory, maker, benchmark, tests.get(benchmark, Tested()))
     yield from router_pages(inventory, maker)
 
 

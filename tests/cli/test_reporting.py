@@ -1,0 +1,100 @@
+"""routereval report and routereval view."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from routereval.cli import app
+from routereval.errors import ParameterError
+from routereval.report.site.folder import MARKER
+
+MAIN = "import sys; sys.argv = ['routereval', *sys.argv[1:]]; from routereval.cli import main; main()"
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    results = str(folder / "r.sqlite")
+    invoke("run", "demo_math/*/3", "-r", "knn", "-r", "best_single", "-r", "oracle", "--results", results)
+    assert invoke("report", results, "--out", str(folder / "out"), "--only-pages").exit_code == 0
+    return folder / "out"
+
+
+def test_it_writes_pages_data_and_where_they_are(report: Path) -> None:
+    assert {path.name for path in report.iterdir()} == {
+        *("index.html", "benchmarks.html", "failures.html", "about.html", "assets", "benchmarks", "routers", "data"),
+        MARKER,
+    }
+    assert len(list((report / "routers").glob("*.html"))) == 3
+    assert (report / "assets" / "plotly.min.js").stat().st_size > 1_000_000
+    lines = (report / "data" / "runs.csv").read_text("utf-8").splitlines()
+    assert len(lines) == 1 + 9
+    assert lines[1].endswith("--seed 0")
+
+
+def test_a_report_is_replaced_and_nothing_else_ever(report: Path, tmp_path: Path) -> None:
+    results = str(report.parent / "r.sqlite")
+    (report / "mine.txt").write_text("left by hand")
+    invoke("report", results, "--out", str(report), "--only-pages")
+    assert not (report / "mine.txt").exists()
+    assert [path.name for path in report.parent.iterdir() if path.name.startswith(".")] == []
+    other = tmp_path / "photos"
+    other.mkdir()
+    (other / "cat.jpg").write_bytes(b"cat")
+    with pytest.raises(ParameterError, match="not a report of ours"):
+        invoke("report", results, "--out", str(other))
+    assert [path.name for path in other.iterdir()] == ["cat.jpg"]
+    with pytest.raises(ParameterError, match="is a file"):
+        invoke("report", results, "--out", str(other / "cat.jpg"))
+
+
+def test_what_fails_half_way_leaves_the_old_report(report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (report / "index.html").read_text("utf-8")
+    monkeypatch.setattr("routereval.report.site.building.about_page", lambda *arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        invoke("report", str(report.parent / "r.sqlite"), "--out", str(report), "--only-pages")
+    assert (report / "index.html").read_text("utf-8") == before
+    assert [path.name for path in report.parent.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another thing there")
+def test_view_serves_on_loopback_until_interrupted(report: Path) -> None:
+    command = [sys.executable, "-c", MAIN, "view", str(report), "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert url.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(url) as answer:
+            assert b"Leaderboard" in answer.read()
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        for path, headers, status in (
+            ("data/", {}, 404),
+            ("../r.sqlite", {}, 404),
+            ("%2e%2e/r.sqlite", {}, 404),
+            ("", {"Host": "elsewhere.example"}, 403),
+        ):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(urllib.request.Request(url + path, headers=headers))
+            assert refused.value.code == status
+            refused.value.close()
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+
+
+def test_view_takes_reports_only(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="is no report"):
+        invoke("view", str(tmp_path), "--no-browser")
