@@ -412,3 +412,15 @@ def test_a_group_stands_for_its_members_each_once() -> None:
 
 def test_no_group_has_a_routers_name() -> None:
     assert not set(policies.GROUPS) & {*policies.routers(), *policies.REFERENCES}
+
+
+def test_a_router_that_no_file_holds_is_another_one_when_its_code_is() -> None:
+    def made(rule: str) -> object:
+        space: dict[str, object] = {"__name__": "__main__"}
+        code = f"class R:\n    def fit(self, train):\n        return self\n    def predict(self, q):\n        {rule}"
+        exec(compile(code, "<cell 3>", "exec"), space)
+        return space["R"]()
+
+    one, again, other = (source_hash(made(rule)) for rule in ("return q", "return q", "return q + 1"))
+    assert one == again != other
+    assert len(one) == 64

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
 from routereval.catalogue import import_object
@@ -97,18 +98,37 @@ def describe(policy: Any) -> tuple[str, dict[str, Any]]:
 def source_hash(policy: Any) -> str:
     """sha256 of the file a router's class is written in, so that a changed router is another router.
 
-    Empty for ours, whose version is stored with a run, and for a class that no file holds.
+    Of a class that no file holds, from a notebook say, that of its compiled methods. Empty for ours, whose version is
+    stored with a run.
     """
     from routereval.routers.sklearn import SklearnRouter
 
     cls = type(policy.estimator) if isinstance(policy, SklearnRouter) else type(policy)
     if cls.__module__.split(".")[0] == __package__:
         return ""
+    members = (member for base in cls.__mro__[:-1] for _, member in sorted(vars(base).items()))
+    functions = [one.__code__ for one in map(_function, members) if one is not None]
     try:
         source = inspect.getsourcefile(cls)
-        return "" if source is None else hashlib.sha256(Path(source).read_bytes()).hexdigest()
+        # What was typed into a session has the file of whatever started the session, if any.
+        written = source is not None and any(Path(one.co_filename).name == Path(source).name for one in functions)
+        code = Path(source).read_bytes() if source is not None and (written or not functions) else None
     except (OSError, TypeError):
-        return ""
+        code = None
+    code = b"".join(map(_compiled, functions)) if code is None else code
+    return hashlib.sha256(code).hexdigest() if code else ""
+
+
+def _function(member: Any) -> FunctionType | None:
+    """The function behind a method, static, of the class or a property; None where there is none."""
+    inner = getattr(member, "__func__", None) or getattr(member, "fget", None) or member
+    return inner if isinstance(inner, FunctionType) else None
+
+
+def _compiled(code: CodeType) -> bytes:
+    """What a function does, without where it was written: its instructions, names and constants."""
+    inner = [_compiled(one) if isinstance(one, CodeType) else repr(one).encode() for one in code.co_consts]
+    return b"\0".join([code.co_code, repr(code.co_names).encode(), *inner])
 
 
 def needs_embeddings(policy: Any) -> bool:

@@ -46,7 +46,7 @@ def comparison_tables(found: Comparison, width: int) -> RenderableType:
 def as_text(found: Comparison, width: int = 120) -> str:
     """The same without colours."""
     buffer = io.StringIO()
-    Console(file=buffer, width=width, color_system=None).print(comparison_tables(found, width))
+    Console(file=buffer, width=width, color_system=None, force_jupyter=False).print(comparison_tables(found, width))
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
 
 

@@ -60,7 +60,7 @@ def controls_table(runs: Sequence[StoredRun], width: int | None = None) -> Rende
     if not checks:
         return Text("no control was run; add --router shuffled_labels --router random_embeddings --router subset_only")
     groups = [list(group) for _, group in groupby(checks, key=lambda check: check.table)]
-    measuring = Console(width=10_000, file=io.StringIO())
+    measuring = Console(width=10_000, file=io.StringIO(), force_jupyter=False)
     for n in range(len(_EXPENDABLE) + 1):
         left_out = _EXPENDABLE[:n]
         tables = [_table(group, left_out) for group in groups]

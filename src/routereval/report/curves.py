@@ -70,7 +70,7 @@ def curve_tables(rows: Sequence[dict[str, Any]], benchmark: str, width: int) -> 
     """The curves of one benchmark, mean over the pools and its interval, in as many tables as the width asks for."""
     of_benchmark = [row for row in rows if row["benchmark"] == benchmark]
     policies = list(dict.fromkeys(row["policy"] for row in of_benchmark))
-    measuring = Console(width=10_000, file=io.StringIO())
+    measuring = Console(width=10_000, file=io.StringIO(), force_jupyter=False)
     for count in range(len(policies), 0, -1):
         chunks = [policies[start : start + count] for start in range(0, len(policies), count)]
         tables = [_table(of_benchmark, chunk) for chunk in chunks]

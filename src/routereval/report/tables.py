@@ -86,7 +86,7 @@ def _layout(tables: Sequence[list[Group]], width: int | None) -> Layout:
     """The first layout in which every table fits, else the narrowest."""
     if width is None:
         return LAYOUTS[0]
-    measuring = Console(width=10_000, file=io.StringIO())
+    measuring = Console(width=10_000, file=io.StringIO(), force_jupyter=False)
     for layout in LAYOUTS:
         if all(measuring.measure(_table(table, layout)).maximum <= width for table in tables):
             return layout

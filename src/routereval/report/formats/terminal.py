@@ -86,7 +86,7 @@ def _table(table: PaperTable, width: int, intervals: bool) -> Iterator[Text]:
         references="dim, above the line: references, which read the answers",
         intervals=intervals,
     )
-    console = Console(file=io.StringIO(), width=width)
+    console = Console(file=io.StringIO(), width=width, force_jupyter=False)
     for note in (provenance(table), marks, *table.notes):
         if note:
             yield from Text(printable(note), style="red" if note.startswith("failed:") else "dim").wrap(console, width)
