@@ -43,10 +43,10 @@ CONTROLS = (
 TUNED = (
     *("knn", "ridge", "logistic", "linear:recipe=minibatch", "mlp:recipe=minibatch"),
     *("kmeans", "gmm", "avengers", "uniroute", "uniroute_learned", "mirt", "ranking", "boosting"),
-    *("bradley_terry", "similarity_bt", "elo", "eagle", "stack", "auto:seconds=5", "mf"),
+    *("bradley_terry", "similarity_bt", "elo", "eagle", "mf", "auto:seconds=5", "stack", "forest", "svm"),
 )
 SLOW_PUBLISHED = ("mlp",)
-SLOW_TUNED = ("forest", "svm", "satzilla", "rorf")
+SLOW_TUNED = ("satzilla", "rorf")
 """These come last: whoever stops early has all others."""
 
 
@@ -98,15 +98,25 @@ def tasks_for(scenarios: Path, sizes: Sequence[int], budget: int, seeds: int) ->
         *(((text,), budget) for text in SLOW_TUNED),
     )
     tasks: list[Task] = []
+    late = []
     for specs, tune in groups:
         for data in found:
             lacking = {"subset_only": data.subsets, "prompt_length": data.queries.texts}
             possible = [text for text in specs if lacking.get(text, "it needs neither") is not None]
             policies = [PolicySpec.parse(text).build() for text in possible]
             pools = tuple(pool for pool in data.pools if pool[1] in sizes or pool[0] == "all")
+            if specs[0] in SLOW_TUNED:
+                small = tuple(pool for pool in pools if pool[1] <= 3)
+                large = tuple(pool for pool in pools if pool[1] > 3)
+                late.append((specs, tune, data, large))
+                pools = small
             if pools:
                 selection = Selection(data, pools)
                 tasks += plan([selection], policies, seeds=range(seeds), encoder=data.encoder, tune=tune)
+    for specs, tune, data, large in late:
+        if large:
+            policies = [PolicySpec.parse(text).build() for text in specs]
+            tasks += plan([Selection(data, large)], policies, seeds=range(seeds), encoder=data.encoder, tune=tune)
     return tasks
 
 
