@@ -1,4 +1,4 @@
-"""The report of 100,000 runs: seconds and memory to make it; in Chromium, seconds to load the leaderboard and to sort it.
+"""The report of 100,000 runs: seconds and memory to make it; in Chromium, to load the leaderboard and to sort it.
 
     python benchmarks/site.py FOLDER [--runs 100000] [--only-pages]
 
@@ -49,7 +49,9 @@ def main() -> None:
     if not results.exists():
         start = time.perf_counter()
         make(results, asked.runs)
-        print(f"made {asked.runs:,} runs, {results.stat().st_size / 1e6:.0f} MB, in {time.perf_counter() - start:.0f} s")
+        print(
+            f"made {asked.runs:,} runs, {results.stat().st_size / 1e6:.0f} MB, in {time.perf_counter() - start:.0f} s"
+        )
     command = [sys.executable, "-c", MAIN, "report", str(results), "--out", str(out)]
     start = time.perf_counter()
     subprocess.run(command + ["--only-pages"] * asked.only_pages, check=True)
@@ -120,7 +122,7 @@ def router_row(rng: np.random.Generator, shared: dict[str, Any], m: int, number:
     stacked = np.stack([*shared.values(), chosen, predicted, entropy])
     choices = rng.integers(0, m, n).astype(np.int32)
     mean = float(chosen.mean())
-    values = {name: mean for name in METRICS} | {"choice_entropy": 1.0, "models_used": float(m), "largest_share": 0.5}
+    values = dict.fromkeys(METRICS, mean) | {"choice_entropy": 1.0, "models_used": float(m), "largest_share": 0.5}
     return {
         "metrics": canonical_json(values),
         "intervals": canonical_json({name: [mean - 0.05, mean + 0.05] for name in METRICS}),

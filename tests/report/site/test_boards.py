@@ -39,7 +39,11 @@ def value(inventory: Inventory, board: Board, label: str, column: int) -> float:
 def suite(tmp_path: Path, result: Result, stored: Stored) -> Path:
     """Two benchmarks, the first with two sizes and two strategies; seeds differ."""
     runs = []
-    for router, means in {"knn": (0.6, 0.7, 0.8, 0.9), "ridge": (0.9, 0.5, 0.6, 0.4), "best_single": (0.5,) * 4}.items():
+    for router, means in {
+        "knn": (0.6, 0.7, 0.8, 0.9),
+        "ridge": (0.9, 0.5, 0.6, 0.4),
+        "best_single": (0.5,) * 4,
+    }.items():
         for where, mean in zip(("one/a/3", "one/b/3", "one/a/10", "two/a/3"), means, strict=True):
             runs += [result(router, mean + d, where, seed=seed, start=7) for seed, d in ((0, 0.0), (1, 0.05))]
     runs += [result("oracle", 0.9, where) for where in ("one/a/3", "one/b/3", "one/a/10", "two/a/3")]

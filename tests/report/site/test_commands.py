@@ -61,7 +61,9 @@ def test_several_runs_share_a_command_only_where_it_runs_nothing_else(result: Ca
 
 
 def test_data_that_are_not_the_demo_need_a_folder(result: Callable[..., rv.RunResult]) -> None:
-    assert command_of(result("knn", where="gsm8k/all_strong/5").spec).endswith(" --encoder shipped --data DATA --seed 0")
+    assert command_of(result("knn", where="gsm8k/all_strong/5").spec).endswith(
+        " --encoder shipped --data DATA --seed 0"
+    )
 
 
 def test_a_name_is_an_argument_and_nothing_else(result: Callable[..., rv.RunResult]) -> None:

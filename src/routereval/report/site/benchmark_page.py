@@ -52,11 +52,16 @@ def benchmark_page(inventory: Inventory, maker: BoardMaker, benchmark: str, test
 
 
 def _about(benchmark: str, scenes: list[Scene], prompts: list[int]) -> str:
-    tested = "" if not prompts else f" with {prompts[0] if len(prompts) == 1 else f'{prompts[0]} to {prompts[-1]}'} test prompts each"
+    tested = (
+        ""
+        if not prompts
+        else f" with {prompts[0] if len(prompts) == 1 else f'{prompts[0]} to {prompts[-1]}'} test prompts each"
+    )
     text = f"{whole(len({scene.scenario for scene in scenes}), 'scenario')}{tested}."
     known = facts.benchmarks().get(benchmark)
     if known is not None:
-        text += f" Perf(ref) is the published {known.reference_score:g} of {known.reference_model}. Source: {known.citation}"
+        text += f" Perf(ref) is the published {known.reference_score:g} of {known.reference_model}."
+        text += f" Source: {known.citation}"
     return text
 
 

@@ -259,7 +259,7 @@ def _weights(scenes: Sequence[Scene], have: NDArray[np.bool_]) -> NDArray[np.flo
     has_cell, cell_names = _joined(have, cells)
     benchmarks = [name[0] for name in cell_names]
     of_cell = _share(has_cell.astype(np.float64), benchmarks)
-    has_benchmark, benchmark_names = _joined(has_cell, benchmarks)
+    has_benchmark, _ = _joined(has_cell, benchmarks)
     total = has_benchmark.sum(axis=0)
     weights = np.empty(have.shape)
     for i, cell in enumerate(cells):

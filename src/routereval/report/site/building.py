@@ -157,9 +157,9 @@ def _copy_assets(folder: Path) -> None:
     for asset in (_HERE / "assets").iterdir():
         if asset.name.endswith((".css", ".js")):
             (folder / asset.name).write_bytes(asset.read_bytes())
-    with (files("plotly") / "package_data" / "plotly.min.js").open("rb") as source:
-        with (folder / "plotly.min.js").open("wb") as target:
-            shutil.copyfileobj(source, target)
+    plotly = files("plotly") / "package_data" / "plotly.min.js"
+    with plotly.open("rb") as source, (folder / plotly.name).open("wb") as target:
+        shutil.copyfileobj(source, target)
 
 
 def _files(folder: Path, extras: Extras) -> list[dict[str, Any]]:

@@ -29,14 +29,16 @@ def command_of(spec: RunSpec, params: str | None = None) -> str:
     ----------
     params : the canonical JSON of its parameters, where it is known already.
     """
-    return _command(spec, [spec.scenario], (spec.seed,), canonical_json(dict(spec.params)) if params is None else params)
+    return _command(
+        spec, [spec.scenario], (spec.seed,), canonical_json(dict(spec.params)) if params is None else params
+    )
 
 
 def commands_of(specs: Iterable[RunSpec]) -> list[str]:
     """As few commands as make all these runs, each scenario named and nothing run beside them.
 
     ``DATA`` stands for the data folder. A router of somebody's own has to be importable where the command is given, and
-    a predictions file is ``PREDICTIONS``. Parameters that cannot be written in a command are left to Python: the line is
+    a predictions file is ``PREDICTIONS``. Parameters that no command can say are left to Python: the line is
     then a comment that says so.
     """
     alike: dict[tuple[str, ...], dict[str, list[int]]] = {}

@@ -1,4 +1,4 @@
-"""Paired tests of a benchmark's routers against the best single model and against the leader, corrected for how many."""
+"""Paired tests of a benchmark's routers against the best single model and the leader, corrected for how many."""
 
 from __future__ import annotations
 

@@ -85,7 +85,14 @@ def write_scenes(path: Path, inventory: Inventory, maker: BoardMaker) -> None:
     """Every router on every scenario, means over seeds."""
     rows = (
         [
-            *(one.scene.scenario, one.scene.protocol, one.scene.encoder, one.scene.data_hash, router.label, router.kind),
+            *(
+                one.scene.scenario,
+                one.scene.protocol,
+                one.scene.encoder,
+                one.scene.data_hash,
+                router.label,
+                router.kind,
+            ),
             *(one.prompts, len(inventory.scenes[one.scene][router.index]), *one.values[i, :-1].ravel().tolist()),
         ]
         for one in maker.scene_rows

@@ -9,16 +9,16 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-# json.dumps writes everything outside ASCII as an escape, U+2028 and U+2029 among it. Without "<" there is no "</script"
-# and no "<!--".
+# json.dumps writes everything outside ASCII as an escape, U+2028 and U+2029 among it. Without "<" there is no end of a
+# script and no comment.
 _ACTS = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "'": "\\u0027"}
 
 
 def script_json(value: Any) -> Markup:
     """A value as JSON for a ``<script type="application/json">``; floats that are not numbers become null."""
     text = json.dumps(_finite(value), separators=(",", ":"), allow_nan=False)
-    for sign, escape in _ACTS.items():
-        text = text.replace(sign, escape)
+    for sign, written in _ACTS.items():
+        text = text.replace(sign, written)
     return Markup(text)
 
 

@@ -108,7 +108,7 @@ class Inventory:
 def take_inventory(runs: Iterable[StoredRun], on_run: OnRun | None = None) -> Inventory:
     """Sort the runs into scenarios and routers.
 
-    Of several versions of a benchmark's data, and of the source of a router, the one that was run last is shown. Runs on
+    Of several versions of a benchmark's data, and of a router's source, the one that was run last is shown. Runs on
     a part of the training prompts are points of learning curves and left out.
 
     Parameters

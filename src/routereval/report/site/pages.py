@@ -26,8 +26,8 @@ POLICY = (
     "default-src 'none'; script-src 'self' file:; style-src 'self' file: 'unsafe-inline'; "
     "img-src 'self' file: data: blob:; base-uri 'none'; form-action 'none'"
 )
-"""Scripts and styles out of files of the site alone: ``file:`` stands for the site where it is opened from disk, and means
-nothing where it is served. plotly writes styles into the page."""
+"""Scripts and styles out of files of the site alone: ``file:`` stands for the site where it is opened from disk, and
+means nothing where it is served. plotly writes styles into the page."""
 
 FEW = 200
 """Fewer test prompts than this tell only large differences apart; a page says so."""
@@ -76,9 +76,7 @@ def router_path(router: RouterEntry) -> str:
 
 def numbers(values: NDArray[np.float64]) -> list[Shown]:
     """The columns of a row (7, 3) as cells."""
-    return [
-        shown(*values[i].tolist(), signed=name in _SIGNED[:1]) for i, name in enumerate(COLUMNS[: len(values)])
-    ]
+    return [shown(*values[i].tolist(), signed=name in _SIGNED[:1]) for i, name in enumerate(COLUMNS[: len(values)])]
 
 
 def scaled(values: NDArray[np.float64]) -> list[int | None]:
@@ -178,7 +176,9 @@ def benchmark_rows(inventory: Inventory, maker: BoardMaker) -> list[dict[str, An
     for benchmark in inventory.benchmarks:
         for protocol in inventory.protocols:
             board = maker.board(protocol, benchmark=benchmark)
-            if board is None or all(scene.benchmark != benchmark or scene.protocol != protocol for scene in inventory.scenes):
+            if board is None or all(
+                scene.benchmark != benchmark or scene.protocol != protocol for scene in inventory.scenes
+            ):
                 continue
             competing = [i for i, row in enumerate(board.rows) if inventory.routers[row].competes]
             first = int(np.flatnonzero(board.rows == board.leader)[0]) if board.leader >= 0 else None
@@ -259,5 +259,3 @@ def _embedded(board: Board) -> dict[str, Any]:
         "benchmarks": board.benchmarks,
         "prompts": list(board.prompts),
     }
-
-

@@ -73,7 +73,7 @@ def about(name: str) -> str:
     """What a router does, in the first sentence of its documentation; ours only, nobody else's code is imported."""
     if name.startswith(PREDICTIONS_FILE):
         return "A router that took part by a file of predictions."
-    cls = routers()[name] if name in OURS else REFERENCES[name] if name in REFERENCES else None
+    cls = routers()[name] if name in OURS else dict(REFERENCES).get(name)
     if cls is None:
         return f"A router of its author's: {name}."
     text = (inspect.getdoc(cls) or "").split("\n\n")[0].replace("\n", " ")

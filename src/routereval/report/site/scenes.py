@@ -96,7 +96,9 @@ class _Gathered:
         if row is None:
             self.rows[router] = _Row(which, chosen, entropy)
         elif row.of != which:
-            self.damaged.setdefault(router, []).append((run.key, "its prompts are not those of the router's other seeds"))
+            self.damaged.setdefault(router, []).append(
+                (run.key, "its prompts are not those of the router's other seeds")
+            )
         else:
             row.chosen = row.chosen + chosen
             row.entropy = None if row.entropy is None or entropy is None else row.entropy + entropy
@@ -132,9 +134,7 @@ class _Gathered:
         damaged = tuple(one for several in self.damaged.values() for one in several)
         return ReadScene(*numbers, damaged)
 
-    def _of_set(
-        self, which: int, routers: Sequence[int]
-    ) -> list[tuple[NDArray[np.floating], NDArray[np.floating]]]:
+    def _of_set(self, which: int, routers: Sequence[int]) -> list[tuple[NDArray[np.floating], NDArray[np.floating]]]:
         """mu and E_p of the routers on these prompts (k, 2, D), the shared columns (4, D); as means, and resampled."""
         counted, names, stacked = self.sets[which]
         columns: dict[str, NDArray[np.float64]] = dict(zip(names, stacked, strict=True))
