@@ -176,7 +176,7 @@ class BoardMaker:
         return _Sums(
             choice,
             dict(zip(wanted, _weights([self._scenes[i] for i in wanted], have), strict=True)),
-            have.all(axis=0) if wanted else np.zeros(len(self._routers), dtype=np.bool_),
+            np.asarray(have.all(axis=0) if wanted else np.zeros(len(self._routers)), dtype=np.bool_),
             have.sum(axis=0),
             len({self._scenes[i].benchmark for i in wanted}),
         )
@@ -292,7 +292,8 @@ def _planes(numbers: SceneNumbers) -> NDArray[np.floating]:
 
 
 def _ratio(above: NDArray[np.floating], below: NDArray[np.floating]) -> NDArray[np.floating]:
-    return np.divide(above, below, out=np.full_like(above, np.nan), where=below != 0)
+    ratio: NDArray[np.floating] = np.divide(above, below, out=np.full_like(above, np.nan), where=below != 0)
+    return ratio
 
 
 def _values(points: NDArray[np.floating], draws: NDArray[np.floating], first: int | None) -> NDArray[np.float64]:

@@ -42,18 +42,25 @@ def commands_of(specs: Iterable[RunSpec]) -> list[str]:
     then a comment that says so.
     """
     alike: dict[tuple[str, ...], dict[str, list[int]]] = {}
-    texts: dict[tuple[str, ...], RunSpec] = {}
+    specs_of: dict[tuple[str, ...], RunSpec] = {}
     for spec in specs:
         size = "" if spec.train_size is None else str(spec.train_size)
-        kind = (spec.router, canonical_json(dict(spec.params)), spec.protocol, spec.encoder, spec.benchmark, size)
-        texts.setdefault(kind, spec)
+        kind: tuple[str, ...] = (
+            spec.router,
+            canonical_json(dict(spec.params)),
+            spec.protocol,
+            spec.encoder,
+            spec.benchmark,
+            size,
+        )
+        specs_of.setdefault(kind, spec)
         alike.setdefault(kind, {}).setdefault(spec.scenario, []).append(spec.seed)
     commands = []
     for kind, seeds_of in alike.items():
         by_seeds: dict[tuple[int, ...], list[str]] = {}
         for scenario, seeds in seeds_of.items():
             by_seeds.setdefault(tuple(sorted(set(seeds))), []).append(scenario)
-        commands += [_command(texts[kind], scenarios, seeds, kind[1]) for seeds, scenarios in by_seeds.items()]
+        commands += [_command(specs_of[kind], scenarios, seeds, kind[1]) for seeds, scenarios in by_seeds.items()]
     return commands
 
 

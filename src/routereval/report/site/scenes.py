@@ -132,7 +132,7 @@ class _Gathered:
             prompts = max(int(counted.sum()) for counted, _, _ in self.sets)
             numbers.append(SceneNumbers(scene, rows, values[:, 0], values[:, 1], shared, of, prompts))
         damaged = tuple(one for several in self.damaged.values() for one in several)
-        return ReadScene(*numbers, damaged)
+        return ReadScene(numbers[0], numbers[1], damaged)
 
     def _of_set(self, which: int, routers: Sequence[int]) -> list[tuple[NDArray[np.floating], NDArray[np.floating]]]:
         """mu and E_p of the routers on these prompts (k, 2, D), the shared columns (4, D); as means, and resampled."""
@@ -151,6 +151,7 @@ class _Gathered:
         means = {name: np.array([everything.mean(name)]) for name in drawn}
         both: list[tuple[NDArray[np.floating], NDArray[np.floating]]] = []
         for source, kind in ((means, np.float64), (drawn, np.float32)):
-            of_routers = np.array([source[name] for name in values], dtype=kind).reshape(len(routers), 2, -1)
+            of_routers: NDArray[np.floating] = np.array([source[name] for name in values], dtype=kind)
+            of_routers = of_routers.reshape(len(routers), 2, -1)
             both.append((of_routers, np.array([source[name] for name in SHARED], dtype=kind)))
         return both
