@@ -5,6 +5,7 @@ The process beside it is what a router may take down: the Dask worker itself sta
 
 from __future__ import annotations
 
+import logging
 import pickle
 import signal
 import threading
@@ -18,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 from routereval.errors import ClusterError, MissingDataError, WorkerError
 from routereval.progress import Activity
 from routereval.runner.crews import Answer, unsendable
-from routereval.runner.dask_worker import difference, perform_guarded, pickled
-from routereval.runner.dask_worker import facts as local_facts
+from routereval.runner.dask_worker import difference, facts, perform_guarded, pickled
 from routereval.runner.limits import Limits
 from routereval.runner.plan import Task
 from routereval.runner.splitting import label, needs_gpu
@@ -52,7 +52,7 @@ def dask_crew(
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise MissingDataError("--dask needs the extra dask: pip install 'routereval[dask]'") from error
-    with dask.config.set({"distributed.comm.timeouts.connect": CONNECT_SECONDS}):
+    with dask.config.set({"distributed.comm.timeouts.connect": CONNECT_SECONDS}), _quiet():
         if address == LOCAL:
             with _deaf():
                 cluster = LocalCluster(
@@ -73,6 +73,18 @@ def dask_crew(
         finally:
             with suppress(Exception):
                 client.close(timeout=2)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Within, Dask prints no tracebacks of its own: what goes wrong is an error of ours, in a sentence."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @contextmanager
@@ -142,7 +154,7 @@ class DaskCrew:
             more["resources"] = {GPU: 1}
         try:
             future: Future[Any] = self._executor.submit(
-                perform_guarded, calls, local_facts(), self._limits, self._threads, **more
+                perform_guarded, calls, facts(), self._limits, self._threads, **more
             )
             return future
         except Exception as error:
@@ -242,9 +254,9 @@ def _wait_for_workers(client: Client) -> None:
 
 
 def _check_versions(client: Client) -> None:
-    expected = local_facts()
+    expected = facts()
     try:
-        there = client.run(local_facts)
+        there = client.run(facts)
     except Exception as error:
         raise ClusterError(_CANNOT_READ.format(error=f"{type(error).__name__}: {error}")) from error
     differing = {address: found for address, found in there.items() if found != expected}

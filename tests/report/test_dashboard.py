@@ -1,0 +1,97 @@
+"""What is shown of a suite while it runs."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from routereval.progress import Activity, Event
+from routereval.report import dashboard as module
+from routereval.report.dashboard import Board, Lines, dashboard, rate
+
+
+def run_event(done: int, *, failed: int = 0, total: int = 4, error: str | None = None) -> Event:
+    about = {"key": f"{done:x}", "scenario": "a/all/3", "router": "knn", "seed": 0, "seconds": 0.5, "error": error}
+    return Event("run", {**about, "done": done, "failed": failed, "total": total})
+
+
+def test_a_board_shows_what_runs_where_what_is_done_and_the_last_failure() -> None:
+    screen = Console(file=io.StringIO(), width=100, force_terminal=False)
+    board = Board("running", 4, console=screen)
+    board.listen(Event("working", {"activities": [Activity("0 (pid 7)", "knn on [red]/x", 61.0)]}))
+    board.listen(run_event(1))
+    board.listen(run_event(2, failed=1, error="RouterError: no"))
+    for part in board.get_renderables():
+        screen.print(part)
+    shown = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert "running" in shown
+    assert "2/4" in shown
+    assert "1 failed" in shown
+    assert "failed: knn on a/all/3: RouterError: no" in shown
+    assert "0 (pid 7)" in shown
+    assert "knn on [red]/x" in shown
+    assert re.search(r"6[1-9] s", shown)
+
+
+def test_a_board_of_a_large_cluster_does_not_fill_the_terminal() -> None:
+    screen = Console(file=io.StringIO(), width=100)
+    board = Board("running", 4, console=screen)
+    nowhere = float("nan")
+    board.listen(Event("working", {"activities": [Activity(f"tcp://{i}", "knn", nowhere) for i in range(512)]}))
+    for part in board.get_renderables():
+        screen.print(part)
+    lines = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) < 25
+    assert any("and 496 more" in line for line in lines)
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 5.0, 20.0, 21.0, 40.0])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(now))
+    said: list[str] = []
+    lines = Lines("running", 4, said.append)
+    for done in (1, 2, 3, 4):
+        lines(run_event(done, failed=1))
+    lines(Event("retry", {"what": "knn on a/all/3", "attempt": 2, "why": "it died"}))
+    lines(Event("stopping", {}))
+    assert said == [
+        "running: 2 of 4, 1 failed, 6.0 runs a minute, 20 s elapsed, about 20 s left",
+        "running: again: knn on a/all/3: it died",
+        "stopping: what runs is brought to its end; Ctrl-C again stops now",
+    ]
+
+
+def test_events_are_json_lines_appended_to_a_file(tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "events.jsonl"
+    for _ in range(2):
+        with dashboard("running", 4, quiet=True, events=str(path)) as tell:
+            tell(Event("begin", {"runs": 4, "workers": 2}))
+            tell(Event("working", {"activities": [Activity("here", "knn", 0.0)]}))
+            tell(run_event(1))
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["event"] for line in lines] == ["begin", "run"] * 2
+    assert {"time", "key", "scenario", "router", "seed", "seconds", "error", "done", "failed", "total"} <= set(lines[1])
+    assert capsys.readouterr() == ("", "")
+
+
+def test_events_on_standard_error_come_alone(capsys: Any) -> None:
+    with dashboard("running", 4, events="-") as tell:
+        tell(run_event(1))
+        tell(Event("stopping", {}))
+    out, said = capsys.readouterr()
+    assert out == ""
+    assert [json.loads(line)["event"] for line in said.splitlines()] == ["run", "stopping"]
+
+
+@pytest.mark.parametrize(
+    ("done", "seconds", "said"),
+    [(0, 0.0, "0.0 runs a second"), (300, 100.0, "3.0 runs a second"), (3, 60.0, "3.0 runs a minute")],
+)
+def test_a_slow_rate_is_said_by_the_minute(done: int, seconds: float, said: str) -> None:
+    assert rate(done, 0, seconds) == f"0 failed, {said}"
