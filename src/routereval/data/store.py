@@ -27,13 +27,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routereval.data import checksums, remote
+from routereval.data.array_files import read_array
 from routereval.data.benchmark import BenchmarkData
 from routereval.data.queries import Queries
 from routereval.data.scenario import CandidatePool
 from routereval.data.scores import ScoreMatrix
 from routereval.data.split import Split
+from routereval.data.store_checks import check_meta, check_shapes
 from routereval.data.texts import Texts
-from routereval.errors import DataError, MissingDataError
+from routereval.errors import DataError, MissingDataError, RouterEvalError
 
 FORMAT = 2
 """Version of the folders' layout; part of every key, so a new layout never reads an old folder."""
@@ -139,7 +141,7 @@ def seen_key(path: Path, member: str = "") -> str | None:
     try:
         known = json.loads(note.read_text())
         stamp = _stamp(path)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(known, dict) or known.get("stamp") != stamp:
         return None
@@ -171,7 +173,9 @@ def open_folder(folder: Path) -> BenchmarkData:
     """
     try:
         return _read(folder)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError) as error:
+    except RouterEvalError:
+        raise
+    except Exception as error:  # whatever a damaged folder provokes is the folder's fault
         raise DataError(
             f"{folder} is damaged ({type(error).__name__}: {error}); remove it and read the data again"
         ) from error
@@ -179,6 +183,7 @@ def open_folder(folder: Path) -> BenchmarkData:
 
 def _read(folder: Path) -> BenchmarkData:
     meta = json.loads((folder / "meta.json").read_text())
+    check_meta(meta)
     lost = [name for name in meta["arrays"] if not (folder / f"{name}.npy").is_file()]
     if lost:
         files = ", ".join(f"{name}.npy" for name in lost)
@@ -186,7 +191,10 @@ def _read(folder: Path) -> BenchmarkData:
 
     def array(name: str) -> NDArray[Any] | None:
         path = folder / f"{name}.npy"
-        return np.load(path, mmap_mode="r", allow_pickle=False) if path.is_file() else None
+        try:
+            return read_array(path, mapped=True) if path.is_file() else None
+        except DataError as error:
+            raise ValueError(str(error)) from error
 
     def need(name: str) -> NDArray[Any]:
         found = array(name)
@@ -203,7 +211,7 @@ def _read(folder: Path) -> BenchmarkData:
         )
         for pool in meta["pools"]
     }
-    return BenchmarkData(
+    data = BenchmarkData(
         benchmark=meta["benchmark"],
         scores=ScoreMatrix(prompts, models, **scores),
         queries=Queries(prompts, array("embeddings"), None if blob is None else Texts(blob, need("text_offsets"))),
@@ -223,6 +231,8 @@ def _read(folder: Path) -> BenchmarkData:
         planes={name: need(f"plane_{i}") for i, name in enumerate(meta.get("planes", ()))},
         store_dir=folder,
     )
+    check_shapes(data)
+    return data
 
 
 @lru_cache(maxsize=32)

@@ -128,7 +128,7 @@ def _point(spec: CurveSpec, m: Any, means: Any, expected: Any) -> CurvePoint | N
     try:
         if type(m) is not int or not isinstance(expected, float | None):
             raise ValueError(f"a point at {m!r:.40} with {expected!r:.40}")
-        return CurvePoint(spec, m, array(means, np.float64, (-1,)), expected)
+        return CurvePoint(spec, m, array(means, np.float64, None), expected)
     except DAMAGE as error:
         _LOG.warning("a stored point of the curve of %s is damaged (%s); it is left out", spec.policy, error)
         return None

@@ -81,21 +81,20 @@ def number(value: Any) -> float:
     return float(value)
 
 
-def array(blob: bytes, dtype: DTypeLike, shape: Sequence[int]) -> NDArray[Any]:
+def array(blob: bytes, dtype: DTypeLike, shape: Sequence[int] | None) -> NDArray[Any]:
     """The array of this shape in a compressed blob; not a byte more is unpacked than it needs.
 
     Parameters
     ----------
-    shape : -1 for a length that is not known.
+    shape : None: of one axis, however long.
 
     Raises
     ------
     ValueError, TypeError, zlib.error : it is something else.
     """
     kind = np.dtype(dtype)
-    if -1 in shape:
-        raw = zlib.decompress(blob)
-        return np.frombuffer(raw, dtype=kind).reshape(shape)
+    if shape is None:
+        return np.frombuffer(zlib.decompress(blob), dtype=kind)
     if any(length < 0 for length in shape):
         raise ValueError(f"a shape of {tuple(shape)}")
     expected = kind.itemsize * int(np.prod(np.array(shape, dtype=object)))

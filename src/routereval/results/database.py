@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -17,8 +17,10 @@ import numpy as np
 
 from routereval.data.outcome import Outcome
 from routereval.errors import ResultsError
-from routereval.results import curves, records
+from routereval.results import columns, curves, records
+from routereval.results.columns import RunColumns
 from routereval.results.curves import CurvePoint, CurveSpec
+from routereval.results.damage import DAMAGE, an_object, array, check_run, is_scenario, number, texts
 from routereval.results.records import RecordKey, ScenarioRecord
 from routereval.results.run import RunResult, RunSpec, canonical_json
 from routereval.results.sqlite_file import connect, reporting
@@ -145,6 +147,11 @@ class ResultStore:
             for row in cursor:
                 yield _read(dict(zip(wanted, row, strict=True)))
 
+    def iter_columns(self, keys: Collection[str], names: Sequence[str]) -> Iterator[RunColumns]:
+        """Per-prompt values of these names of these runs, one at a time, and nothing else of them: quicker than runs."""
+        with reporting(self.path):
+            yield from columns.get(self._connection, keys, names)
+
     def put_record(self, record: ScenarioRecord) -> None:
         """Store what a scenario is tested on; one that is there stays."""
         with reporting(self.path):
@@ -243,18 +250,20 @@ def _read(row: dict[str, Any]) -> StoredRun:
     """A row as a run; one that is damaged as a failed run that says so."""
     try:
         return _stored(row)
-    except (zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
+    except DAMAGE as error:
         text = {name: row[name] if isinstance(row[name], str) else "?" for name in ("scenario", "router", "encoder")}
-        spec = RunSpec(text["scenario"], text["router"], {}, text["encoder"], str(row["protocol"]), 0, "")
+        scenario = text["scenario"] if is_scenario(row["scenario"]) else "?/?/0"
+        spec = RunSpec(scenario, text["router"], {}, text["encoder"], str(row["protocol"]), 0, "")
         damage = f"the stored row is damaged ({type(error).__name__}: {error}); key {row['key']}"
         return StoredRun(spec, {}, {}, 0.0, damage, (), {}, None, key=str(row["key"]))
 
 
 def _stored(row: dict[str, Any]) -> StoredRun:
+    check_run(row)
     spec = RunSpec(
         row["scenario"],
         row["router"],
-        json.loads(row["params"]),
+        an_object(row["params"]),
         row["encoder"],
         row["protocol"],
         row["seed"],
@@ -262,15 +271,15 @@ def _stored(row: dict[str, Any]) -> StoredRun:
         row["code"],
         row.get("train_size"),
     )
-    bounds = json.loads(row["intervals"])
+    bounds = an_object(row["intervals"])
     return StoredRun(
         spec=spec,
-        metrics={name: _nan(value) for name, value in json.loads(row["metrics"]).items()},
-        intervals={name: (_nan(low), _nan(high)) for name, (low, high) in bounds.items()},
+        metrics={name: number(value) for name, value in an_object(row["metrics"]).items()},
+        intervals={name: (number(low), number(high)) for name, (low, high) in bounds.items()},
         seconds=row["seconds"],
         error=row["error"],
-        notes=tuple(json.loads(row["notes"])),
-        versions=json.loads(row["versions"]),
+        notes=tuple(texts(row["notes"])),
+        versions={name: str(version) for name, version in an_object(row["versions"]).items()},
         outcome=None if row.get("per_prompt") is None else _outcome(row),
         ended=row["ended"],
         key=row["key"],
@@ -281,16 +290,20 @@ def _stored(row: dict[str, Any]) -> StoredRun:
 
 
 def _outcome(row: dict[str, Any]) -> Outcome:
-    names, n, m = json.loads(row["columns"]), row["prompts"], row["models"]
-    columns = np.frombuffer(zlib.decompress(row["per_prompt"])).reshape(len(names), n)
-    choices = row["choices"]
+    names, n, m = texts(row["columns"]), row["prompts"], row["models"]
+    values = array(row["per_prompt"], np.float64, (len(names), n))
+    counted = array(row["counted"], np.uint8, (n,)).astype(np.bool_)
+    share = array(row["share"], np.float64, (m,))
+    choices = None if row["choices"] is None else array(row["choices"], np.int32, (n,))
+    if choices is not None and not ((choices >= -1) & (choices < m)).all():
+        raise ValueError(f"a choice that is none of {m} models")
     return Outcome(
         prompt_ids=tuple(map(str, range(n))),
         model_ids=tuple(map(str, range(m))),
-        counted=np.frombuffer(zlib.decompress(row["counted"]), dtype=np.uint8).astype(np.bool_),
-        columns=dict(zip(names, columns, strict=True)),
-        share=np.frombuffer(zlib.decompress(row["share"])),
-        choices=None if choices is None else np.frombuffer(zlib.decompress(choices), dtype=np.int32),
+        counted=counted,
+        columns=dict(zip(names, values, strict=True)),
+        share=share,
+        choices=choices,
     )
 
 
@@ -301,6 +314,3 @@ def _pack(values: np.ndarray[Any, Any]) -> bytes:
 def _null(value: float) -> float | None:
     return None if math.isnan(value) else value
 
-
-def _nan(value: float | None) -> float:
-    return math.nan if value is None else value

@@ -7,11 +7,13 @@ name. Only estimators (which skops knows) and the data they keep are named here.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from routereval.data.packing import check_packing
 from routereval.errors import DataError, RouterError, RouterEvalError, UnsafeFileError
 
 _KERNELS = ("ConstantKernel", "WhiteKernel", "RBF", "Matern", "RationalQuadratic", "ExpSineSquared", "DotProduct")
@@ -79,6 +81,7 @@ def loaded(content: bytes, source: str) -> Any:
     import skops.io
 
     try:
+        check_packing(io.BytesIO(content), source)
         strangers = _strangers(content)
         if strangers:
             raise UnsafeFileError(

@@ -14,7 +14,6 @@ import json
 import math
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,16 +22,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routereval.errors import DataError, RouterError, RouterEvalError, UnsafeFileError
+from routereval.data.packing import check_packing
+from routereval.errors import DataError, RouterError, RouterEvalError
 from routereval.routers import estimators
 from routereval.routers.importing import path_of, trusted_class
 
 FORMAT = 1
 HEAD = "router.json"
 ARRAYS = "arrays.npz"
-MAX_RATIO = 400
-"""How many times its packed size a file of arrays may unpack to, beyond ``MOST_UNPACKED`` bytes."""
-MOST_UNPACKED = 256_000_000
 
 
 @dataclass(frozen=True)
@@ -138,14 +135,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     OSError, ValueError, zipfile.BadZipFile, MemoryError : it is damaged.
     """
     with path.open("rb") as file:
-        with zipfile.ZipFile(file) as members:
-            unpacked = sum(member.file_size for member in members.infolist())
-        packed = path.stat().st_size
-        if unpacked > MOST_UNPACKED + MAX_RATIO * packed:
-            raise UnsafeFileError(
-                f"{path} was refused: {packed:,} bytes unpack to {unpacked:,}, as files do that are to fill the memory"
-            )
-        file.seek(0)
+        check_packing(file, path)
         with np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
 

@@ -143,8 +143,9 @@ def vectors(values: pl.Series, ids: Sequence[str]) -> NDArray[np.float32]:
     rows = []
     for name, value in zip(ids, values.to_list(), strict=True):
         try:
-            row = np.asarray(json.loads(value) if isinstance(value, str) else value, dtype=np.float32)
-        except (TypeError, ValueError):
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which Queries reports
+                row = np.asarray(json.loads(value) if isinstance(value, str) else value, dtype=np.float32)
+        except (TypeError, ValueError, OverflowError, RecursionError):
             row = np.empty((0, 0), dtype=np.float32)
         if row.ndim != 1 or len(row) == 0:
             raise DataError(f"the embedding of prompt {name!r} in column {values.name!r} is no list of numbers")

@@ -82,7 +82,7 @@ def _check_fields(path: Path, separator: str) -> None:
         for number, row in enumerate(reader):
             if number % 10_000 == 0 and raw.tell() > MOST_UNPACKED + MAX_RATIO * packed:
                 raise DataError(
-                    f"{packed:,} bytes unpack to more than {MAX_RATIO} times as many; if you trust it, unpack it yourself"
+                    f"{packed:,} bytes unpack to more than {MAX_RATIO} times as many; if you trust it, unpack it first"
                 )
             if row and len(row) != len(header):
                 raise DataError(

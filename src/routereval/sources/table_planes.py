@@ -117,7 +117,7 @@ def _numbers(values: pl.Series) -> tuple[NDArray[np.float64], int]:
         return np.full(len(values), np.nan), int(given.is_not_null().sum())
     read = given.cast(pl.Float64, strict=False)
     numbers = read.to_numpy()
-    good = np.isfinite(numbers) & (numbers >= 0)
+    good = (numbers >= 0) & (numbers <= np.finfo(np.float32).max)  # planes are float32
     # nan is how some writers say "unknown"; that is no mistake.
     said = given.is_not_null().to_numpy() & ~read.is_nan().fill_null(False).to_numpy()
     return np.where(good, numbers, np.nan), int((said & ~good).sum())
