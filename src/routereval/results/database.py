@@ -313,4 +313,3 @@ def _pack(values: np.ndarray[Any, Any]) -> bytes:
 
 def _null(value: float) -> float | None:
     return None if math.isnan(value) else value
-

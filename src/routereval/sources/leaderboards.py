@@ -287,9 +287,7 @@ def _vectors(parts: Sequence[Any], where: Location | None) -> NDArray[np.float32
     arrays = [part if isinstance(part, np.ndarray) else np.asarray(part, dtype=np.float64) for part in parts]
     shapes = {(array.dtype.kind in "iuf", array.ndim, array.shape[-1]) for array in arrays if array.ndim}
     if len(shapes) != 1 or next(iter(shapes))[:2] != (True, 2):
-        raise DataError(
-            f"{where} holds something else than embeddings (prompts x length), of one length for all"
-        )
+        raise DataError(f"{where} holds something else than embeddings (prompts x length), of one length for all")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which Queries reports
         return np.concatenate(arrays).astype(np.float32)
 
