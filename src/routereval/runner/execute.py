@@ -20,7 +20,7 @@ from routereval.runner.limits import Limits
 from routereval.runner.perform import encoded, perform
 from routereval.runner.plan import Task
 from routereval.runner.splitting import label
-from routereval.runner.threads import cores
+from routereval.runner.threads import bounded, cores
 
 
 def execute(
@@ -67,7 +67,8 @@ def execute(
     ledger.tell("begin", runs=sum(len(task.specs) for task in left), workers=1 if crew is None else crew.workers)
     with Interrupts(lambda: ledger.tell("stopping")) as interrupts:
         if crew is None:
-            _do_here(left, ledger, interrupts, threads)
+            with bounded(threads):
+                _do_here(left, ledger, interrupts, threads)
         else:
             Driver(crew, ledger).drive(left, interrupts)
     ledger.tell_counts("end")

@@ -24,7 +24,7 @@ START_SECONDS = 120.0
 _TAIL = 2000
 _MAIN = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
-    "from routereval.runner.worker import main; main(int(sys.argv[1]), bool(sys.argv[3]))"
+    "from routereval.runner.worker import main; main(int(sys.argv[1]), bool(sys.argv[3]), int(sys.argv[4]))"
 )
 
 
@@ -40,7 +40,15 @@ class Process:
         ours, theirs = socket.socketpair()
         with theirs:
             self._popen = subprocess.Popen(
-                [sys.executable, "-c", _MAIN, str(theirs.fileno()), json.dumps(sys.path), "timed" if timed else ""],
+                [
+                    sys.executable,
+                    "-c",
+                    _MAIN,
+                    str(theirs.fileno()),
+                    json.dumps(sys.path),
+                    "timed" if timed else "",
+                    str(threads),
+                ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

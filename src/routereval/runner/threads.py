@@ -19,6 +19,9 @@ _VARIABLES = (
 )
 _ENDS_WITH_THE_RUN = ("LOKY_MAX_CPU_COUNT", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
+_bound = 0
+"""How many threads this process is bounded to right now; 0: to none."""
+
 
 def cores() -> int:
     """How many processors this process may use."""
@@ -32,13 +35,22 @@ def environment(threads: int) -> dict[str, str]:
 
 @contextmanager
 def bounded(threads: int) -> Iterator[None]:
-    """Within, libraries that are loaded compute with so many threads, and so do those that are loaded within."""
+    """Within, libraries that are loaded compute with so many threads, and so do those that are loaded within.
+
+    Within another of the same number it does nothing: whoever does many runs takes the time once.
+    """
+    global _bound
+    if _bound == threads:
+        yield
+        return
+    outer, _bound = _bound, threads
     before = {name: os.environ.get(name) for name in _ENDS_WITH_THE_RUN}
     os.environ.update(dict.fromkeys(_ENDS_WITH_THE_RUN, str(threads)))
     try:
         with _controller(len(sys.modules)).limit(limits=threads):
             yield
     finally:
+        _bound = outer
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)

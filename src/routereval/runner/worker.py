@@ -17,16 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from routereval.errors import WorkerError
+from routereval.runner.threads import bounded
 
 READY = b"ready"
 """What a worker says when it can be sent work."""
 
 
-def main(handle: int, timed: bool) -> None:
+def main(handle: int, timed: bool, threads: int) -> None:
     """Serve the driver at the other end of this socket until it closes it.
 
     Parameters
     ----------
+    threads : how many its calls compute with.
     timed : whether calls are timed; then what takes a while to import is imported before.
     """
     channel = Connection(handle)
@@ -42,11 +44,12 @@ def main(handle: int, timed: bool) -> None:
         import sklearn  # noqa: F401
     threading.Thread(target=_listen, args=(channel, inbox), daemon=True).start()
     channel.send_bytes(READY)
-    while True:
-        answer = _answer(inbox.get())
-        if os.getpid() != born:
-            os._exit(0)  # a forked process that came back from the router
-        channel.send_bytes(answer)
+    with bounded(threads):
+        while True:
+            answer = _answer(inbox.get())
+            if os.getpid() != born:
+                os._exit(0)  # a forked process that came back from the router
+            channel.send_bytes(answer)
 
 
 def _listen(channel: Connection, inbox: queue.SimpleQueue[bytes]) -> None:

@@ -66,10 +66,19 @@ def interval(draws: NDArray[np.float64], level: float = LEVEL) -> Interval:
     """The percentile interval of resampled values; nan where any of them is."""
     if np.isnan(draws).any():
         return float("nan"), float("nan")
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(draws, _ends(level))
     return float(low), float(high)
 
 
 def intervals(outcome: Outcome) -> dict[str, Interval]:
     """The 95 % bootstrap interval of every metric that has one."""
-    return {name: interval(draws) for name, draws in resampled_metrics(outcome).items()}
+    found = resampled_metrics(outcome)
+    there = [name for name, draws in found.items() if not np.isnan(draws).any()]
+    # All at once: a call for each would take as long as the resampling of a small scenario.
+    ends = np.quantile(np.stack([found[name] for name in there]), _ends(LEVEL), axis=1) if there else np.empty((2, 0))
+    bounds = {name: (float(low), float(high)) for name, low, high in zip(there, *ends, strict=True)}
+    return {name: bounds.get(name, (float("nan"), float("nan"))) for name in found}
+
+
+def _ends(level: float) -> list[float]:
+    return [(1 - level) / 2, (1 + level) / 2]
