@@ -155,8 +155,13 @@ def _check_space(out: Path, needed: int, file: str) -> None:
 
 def _recorded(out: Path) -> dict[str, str]:
     path = out / SUMS
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return {name: digest for digest, name in (line.split(maxsplit=1) for line in lines if line.strip())}
+    if not path.is_file():
+        return {}
+    try:
+        lines = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return {name: digest for digest, name in lines}
+    except ValueError as error:  # a line of one word, or what is no text
+        raise DataError(f"{path} is damaged ({error}); remove it, and the hashes are recorded anew") from error
 
 
 def _record(out: Path, file: str, digest: str) -> None:

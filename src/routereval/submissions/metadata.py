@@ -197,7 +197,7 @@ def read_metadata(path: Path) -> tuple[Metadata | None, list[str]]:
         if name in said:
             try:
                 values[name] = entry.read(said[name])
-            except ValueError as error:
+            except (ValueError, OverflowError) as error:
                 problems.append(f"{name} {error}")
     return (None, problems) if problems else (Metadata(values), [])
 

@@ -62,8 +62,9 @@ def read_own_prompts(path: Path) -> OwnPrompts:
                     raise DataError(f'line {number} has no text; expected {{"text": "..."}}')
                 texts.append(text)
                 if isinstance(row, dict) and row.get("embedding") is not None:
-                    vectors.append(np.asarray(row["embedding"], dtype=np.float32))
-    except (OSError, UnicodeDecodeError, ValueError, TypeError, AttributeError, RecursionError) as error:
+                    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is told below
+                        vectors.append(np.asarray(row["embedding"], dtype=np.float32))
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DataError(f"line {len(texts) + 1} cannot be read: {error}") from error
     if vectors and (len(vectors) != len(texts) or {one.shape for one in vectors} != {(vectors[0].size,)}):
         raise DataError(f"{len(vectors)} of {len(texts)} prompts have an embedding; give all of them one of one length")
