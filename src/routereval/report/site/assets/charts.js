@@ -112,7 +112,6 @@
   }
 
   document.addEventListener("themechange", function () { drawn.forEach(function (draw) { draw(); }); });
-  window.addEventListener("beforeprint", function () { drawn.forEach(function (draw) { draw(); }); });
 
   // Rows of { name, value, low, high, soft } from above, as dots with bars.
   function forest(rows, title, zero) {

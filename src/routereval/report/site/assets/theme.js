@@ -14,6 +14,12 @@
     document.dispatchEvent(new Event("themechange"));
   }
   apply();
+  // Paper is white, and so are the charts on it.
+  addEventListener("beforeprint", function () {
+    root.setAttribute("data-theme", "light");
+    document.dispatchEvent(new Event("themechange"));
+  });
+  addEventListener("afterprint", apply);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", apply);
   document.addEventListener("DOMContentLoaded", function () {
     var button = document.getElementById("theme");
