@@ -15,6 +15,9 @@ from routereval.errors import DataError, ParameterError
 Metadata = Mapping[str, Mapping[str, Any]]
 """Model to property to value; a value that is None, empty or nan is not known."""
 
+LONGEST = 1000
+"""Characters of a condition: what wildcards stand for takes time with the square of that."""
+
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -51,6 +54,8 @@ class Condition:
         ------
         ParameterError : it is no condition; says what one looks like.
         """
+        if len(text) > LONGEST:
+            raise ParameterError(f"a condition of {len(text)} characters; at most {LONGEST} are read: {text[:40]!r}...")
         parts = _CONDITION.fullmatch(text)
         if parts is None or not parts[3] or parts[3][0] in "=!<>~":
             raise ParameterError(

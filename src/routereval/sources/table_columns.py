@@ -218,7 +218,8 @@ def _several(value: str, names: Sequence[str]) -> list[str]:
         return []
     chosen = set()
     for pattern in [value] if value in names else value.split(","):
-        matching = [pattern] if pattern in names else fnmatch.filter(names, pattern)
+        # A longer one is no wildcard that anybody meant, and takes time with the square of its length.
+        matching = [pattern] if pattern in names else fnmatch.filter(names, pattern) if len(pattern) <= 1000 else []
         if not matching:
             _check_column("models or ignore", pattern, names)
         chosen.update(matching)

@@ -26,7 +26,7 @@ def _zipped(members: dict[str, bytes]) -> bytes:
 
 
 def _read_pickle(place: Path) -> None:
-    for path in sorted(place.glob("*.pkl"))[:3]:
+    for path in [path for path in sorted(place.glob("*.pkl")) if path.is_file()][:3]:
         with path.open("rb") as file:
             unpickle(file, path.name, path.stat().st_size, nested="nested" in path.name)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 import routereval as rv
 from fuzzing.files import Files, written
-from fuzzing.reader import Reader, first, lines_of, own_home, read_back, together, used
+from fuzzing.reader import Reader, first, json_lines, lines_of, own_home, read_back, together, used
 from fuzzing.tables import READERS as TABLES
 from routereval.data import store
 from routereval.data.conditions import models_where
@@ -34,6 +34,9 @@ from routereval.routers.saving import load_router, save_router
 from routereval.routing import route
 from routereval.sources.downloads import SUMS, download
 from routereval.sources.table_columns import find_columns, parse_roles
+from routereval.submissions.folder import METADATA, TRAINING, open_folder
+from routereval.submissions.metadata import read_metadata, template
+from routereval.submissions.near_duplicates import read_own_prompts
 
 
 def _table(work: Path, seed: int = 0) -> Path:
@@ -230,6 +233,42 @@ def _answer_seeds(_: Path) -> list[Files]:
     return [{"answer.json": json.dumps(one).encode()} for one in (answer, *errors)]
 
 
+def _read_submission(place: Path) -> None:
+    if not any((place / name).exists() for name in (*METADATA, *TRAINING)):
+        return
+    folder = open_folder(place)
+    if folder.metadata is not None:
+        said, problems = read_metadata(folder.metadata)
+        assert (said is None) == bool(problems), "a description that is read and is wrong"
+        assert all(isinstance(problem, str) for problem in problems), "problems"
+        repr(said)
+    if folder.training is not None:
+        own = read_own_prompts(folder.training)
+        assert all(isinstance(text, str) for text in own.texts), "texts that are none"
+        assert own.embeddings is None or own.embeddings.shape[0] == len(own), "embeddings of others"
+
+
+def _submission_seeds(_: Path) -> list[Files]:
+    said = {
+        "router": "mine",
+        "authors": ["A B"],
+        "contact": "https://example.org",
+        "description": "Learns from prompts.",
+        "protocol": "strict",
+        "encoder": "none",
+        "training_data": "nothing else",
+        "date": "2026-01-31",
+        "test_prompts_seen": False,
+        "scenarios": ["gsm8k/*/5"],
+        "claims": {"gsm8k/all_strong/5": {"mu": 0.713}},
+    }
+    own = [{"text": f"a prompt {i}", "embedding": [0.5, i]} for i in range(3)]
+    return [
+        {"submission.json": json.dumps(said).encode(), "training_prompts.jsonl": json_lines(own)},
+        {"submission.toml": template().encode(), "training_prompts.jsonl": json_lines(["one", "two"])},
+    ]
+
+
 def _read_words(place: Path) -> None:
     """What is typed on a command line: each line its own word, and none keeps the others from being read."""
     failed = None
@@ -291,5 +330,6 @@ READERS = (
         Reader("words", _read_words, _word_seeds),
         Reader("answers", _read_answer, _answer_seeds),
         Reader("downloads", _read_downloads, _download_seeds),
+        Reader("submissions", _read_submission, _submission_seeds),
     ),
 )
