@@ -56,7 +56,7 @@ def dask_crew(
         if address == LOCAL:
             with _deaf():
                 cluster = LocalCluster(
-                    n_workers=workers or cores(), threads_per_worker=1, dashboard_address=None, silence_logs=50
+                    n_workers=workers or cores(), threads_per_worker=1, dashboard_address=":0", silence_logs=50
                 )
             with cluster, Client(cluster) as client:
                 yield DaskCrew(client, limits, threads)
