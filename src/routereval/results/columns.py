@@ -1,4 +1,4 @@
-"""A few columns of the per-prompt values of many runs, and nothing else of them: reports over a whole file read these."""
+"""A few columns of the per-prompt values of many runs, and nothing else: reports over a whole file read these."""
 
 from __future__ import annotations
 

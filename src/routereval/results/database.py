@@ -148,7 +148,7 @@ class ResultStore:
                 yield _read(dict(zip(wanted, row, strict=True)))
 
     def iter_columns(self, keys: Collection[str], names: Sequence[str]) -> Iterator[RunColumns]:
-        """Per-prompt values of these names of these runs, one at a time, and nothing else of them: quicker than runs."""
+        """Per-prompt values of these names of these runs, one at a time, and nothing else: quicker than runs."""
         with reporting(self.path):
             yield from columns.get(self._connection, keys, names)
 
