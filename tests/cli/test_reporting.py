@@ -98,3 +98,21 @@ def test_view_serves_on_loopback_until_interrupted(report: Path) -> None:
 def test_view_takes_reports_only(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="is no report"):
         invoke("view", str(tmp_path), "--no-browser")
+
+
+def test_one_command_makes_tables_figures_and_tests_too(
+    report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from routereval.report.figures import FIGURES
+
+    monkeypatch.setattr("routereval.report.figures.writing.FIGURES", {"entropy": FIGURES["entropy"]})
+    printed = invoke("report", str(report.parent / "r.sqlite"), "--out", str(tmp_path / "all"))
+    assert printed.exit_code == 0
+    tables = {path.name for path in (tmp_path / "all/tables").iterdir()}
+    assert {"by_benchmark.tex", "by_strategy.csv", "by_benchmark.md"} <= tables
+    assert {path.suffix for path in (tmp_path / "all/figures").iterdir()} == {".png", ".svg", ".csv"}
+    about = (tmp_path / "all/about.html").read_text("utf-8")
+    assert "figures/entropy-m3.png" in about
+    assert "tables/by_benchmark.tex" in about
+    (page,) = (tmp_path / "all/benchmarks").glob("*.html")
+    assert "Paired tests against the best single model, best_single" in page.read_text("utf-8")

@@ -76,7 +76,7 @@ def _figures(store: ResultStore, folder: Path, notes: list[str], progress: Progr
     from routereval.report.figures.writing import Picture, draw_all
 
     with progress("figures", len(FIGURES)) as advance:
-        made = draw_all(store, folder / "figures", ("png", "svg", "pdf"), data_too=True, advance=advance)
+        made = draw_all(store, folder / "figures", data_too=True, advance=advance)
     for one in made:
         if not isinstance(one, Picture):
             where = f" ({one.where})" if one.where else ""

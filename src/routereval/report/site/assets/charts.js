@@ -6,7 +6,8 @@
                   dark: ["#56B4E9", "#E8833A", "#2CC295", "#E3A1C6", "#9BD3F5", "#E6B74C", "#B8B8B8"] };
   var DASHES = ["solid", "dash", "dot", "dashdot"];
   var MARKS = ["circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "x"];
-  var drawn = [];
+  var drawn = [], plots = [];
+  var SHEET = 660; // pixels between the margins of a sheet of A4
   var HERE = document.currentScript.src;
   var library = null;
 
@@ -105,12 +106,14 @@
     var seen = new IntersectionObserver(function (entries) {
       if (!entries.some(function (entry) { return entry.isIntersecting; })) return;
       seen.disconnect();
-      withPlotly(function () { drawn.push(draw); draw(); });
+      withPlotly(function () { drawn.push(draw); draw(); plots.push(plot); });
     }, { rootMargin: "300px" });
     seen.observe(plot);
     return function () { if (drawn.indexOf(draw) >= 0) draw(); else now = null; };
   }
 
+  addEventListener("beforeprint", function () { plots.forEach(function (plot) { Plotly.relayout(plot, { width: SHEET }); }); });
+  addEventListener("afterprint", function () { plots.forEach(function (plot) { Plotly.relayout(plot, { width: null, autosize: true }); }); });
   document.addEventListener("themechange", function () { drawn.forEach(function (draw) { draw(); }); });
 
   // Rows of { name, value, low, high, soft } from above, as dots with bars.
