@@ -180,7 +180,7 @@ def test_data_lie_in_a_folder_named_by_their_hash(home: Path) -> None:
     assert {path.name for path in saved.store_dir.iterdir()} == {
         *("meta.json", "bits.npy", "observed.npy", "embeddings.npy", "texts.npy", "text_offsets.npy"),
         *("split_train.npy", "split_val.npy", "split_test.npy", "labels_all_strong_2.npy"),
-        *("plane_0.npy", "plane_1.npy"),
+        *("plane_0.npy", "plane_1.npy", "SHA256SUMS"),
     }
 
 
