@@ -136,9 +136,9 @@ def broken_by(reader: Reader, files: Files, folder: Path, seconds: float = SECON
         finding = _unprintable(reader.name, error, 200_000 + 4 * sum(map(len, files.values())))
     except TooLongError as late:
         finding = Finding(f"{reader.name}: too long at {_place(late)}", _trace(late))
-    except (KeyboardInterrupt, SystemExit):
+    except KeyboardInterrupt:
         raise
-    except BaseException as error:  # a panic of polars is no Exception
+    except BaseException as error:  # a panic of polars is no Exception, nor is leaving
         finding = Finding(f"{reader.name}: {type(error).__name__} at {_place(error)}", _trace(error))
     else:
         finding = None
