@@ -136,7 +136,7 @@ def _truth(value: Any) -> bool:
 
 
 def _protocol(value: Any) -> str:
-    if value not in PROTOCOLS:
+    if not isinstance(value, str) or value not in PROTOCOLS:
         raise ValueError(f"is {value!r}; expected {' or '.join(PROTOCOLS)}")
     return str(value)
 
