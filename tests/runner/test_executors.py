@@ -148,3 +148,14 @@ def test_libraries_are_kept_to_the_threads_of_a_run() -> None:
         assert os.environ["LOKY_MAX_CPU_COUNT"] == "1"
     assert os.environ.get("LOKY_MAX_CPU_COUNT") != "1"
     assert environment(3)["OPENBLAS_NUM_THREADS"] == environment(3)["NUMBA_NUM_THREADS"] == "3"
+
+
+def test_a_router_that_its_owner_changed_is_sent_anew(tmp_path: Path) -> None:
+    router = rv.KNN(k=1)
+    first = rv.run(["demo_math/*/3"], [router], results=tmp_path / "r.sqlite", jobs=2)
+    router.k = 50
+    second = rv.run(["demo_math/*/3"], [router], results=tmp_path / "r.sqlite", jobs=2)
+    assert [run.spec.params["k"] for run in first + second] == [1] * 3 + [50] * 3
+    alone = rv.run(["demo_math/*/3"], [rv.KNN(k=50)], results=tmp_path / "alone.sqlite")
+    assert [run.metrics for run in second] == [run.metrics for run in alone]
+    assert [run.metrics for run in second] != [run.metrics for run in first]

@@ -10,9 +10,10 @@ from routereval.errors import RouterError, RouterEvalError, WorkerError
 from routereval.progress import Activity
 from routereval.results import RunResult
 from routereval.runner.limits import Limits
-from routereval.runner.perform import perform, perform_each
+from routereval.runner.perform import perform_each
 from routereval.runner.plan import Task
 from routereval.runner.pool import WorkerPool
+from routereval.runner.sending import call_of
 from routereval.runner.splitting import label
 from routereval.runner.threads import cores
 
@@ -68,7 +69,7 @@ class LocalCrew:
         """Begin a task."""
         (task,) = tasks
         try:
-            return self._pool.schedule(perform, task, self._threads, what=label(task), weight=len(task.specs))
+            return self._pool.send(call_of(task, self._threads), what=label(task), weight=len(task.specs))
         except Exception as error:
             return unsendable(task, error)
 

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 from routereval.errors import ClusterError, MissingDataError, WorkerError
 from routereval.progress import Activity
 from routereval.runner.crews import Answer, unsendable
-from routereval.runner.dask_worker import difference, facts, perform_guarded, pickled
+from routereval.runner.dask_worker import difference, facts, perform_guarded
 from routereval.runner.limits import Limits
 from routereval.runner.plan import Task
+from routereval.runner.sending import call_of
 from routereval.runner.splitting import label, needs_gpu
 from routereval.runner.threads import cores
 
@@ -140,7 +141,7 @@ class DaskCrew:
     def start(self, tasks: Sequence[Task]) -> Future[Any]:
         """Begin tasks in one call."""
         try:
-            calls = [(pickled(task, self._threads), label(task), float(len(task.specs))) for task in tasks]
+            calls = [(call_of(task, self._threads, far=True), label(task), float(len(task.specs))) for task in tasks]
         except Exception as error:
             return unsendable(tasks[0], error)
         more: dict[str, Any] = {"key": f"{label(tasks[0])} ({len(tasks)} tasks)-{uuid.uuid4()}"}

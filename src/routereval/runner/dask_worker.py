@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
 
 from routereval.errors import ClusterError, WorkerError
 from routereval.results.database import versions
 from routereval.runner.limits import Limits
-from routereval.runner.perform import perform
-from routereval.runner.plan import Task
 from routereval.runner.pool import WorkerPool
 
 
@@ -29,7 +24,7 @@ def perform_guarded(
     replies = []
     for payload, what, weight in calls:
         try:
-            replies.append(pool.schedule_pickled(payload, what=what, weight=weight).result())
+            replies.append(pool.send(payload, what=what, weight=weight, loads=False).result())
         except WorkerError as error:
             replies.append(pickle.dumps((False, error)))
     return replies
@@ -41,28 +36,6 @@ def _guard(limits: Limits, threads: int) -> WorkerPool:
     from distributed import get_worker
 
     return WorkerPool(get_worker().state.nthreads, threads=threads, limits=limits)
-
-
-def pickled(task: Task, threads: int) -> bytes:
-    """The call that does a task; the module of a router that no package brought travels along."""
-    import cloudpickle
-
-    module = sys.modules.get(type(task.policy).__module__)
-    if module is None or not _is_loose(module) or module.__name__ in cloudpickle.list_registry_pickle_by_value():
-        return bytes(cloudpickle.dumps((perform, (task, threads))))
-    cloudpickle.register_pickle_by_value(module)
-    try:
-        return bytes(cloudpickle.dumps((perform, (task, threads))))
-    finally:
-        cloudpickle.unregister_pickle_by_value(module)
-
-
-def _is_loose(module: Any) -> bool:
-    """Whether a module is a file of somebody's rather than part of an installed package."""
-    if "." in module.__name__ or module.__name__ == "__main__":
-        return False
-    file = getattr(module, "__file__", None) or ""
-    return bool(file) and "site-packages" not in file and Path(os.__file__).parent not in Path(file).parents
 
 
 def facts() -> dict[str, str]:

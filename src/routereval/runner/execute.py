@@ -19,6 +19,7 @@ from routereval.runner.ledger import Ledger, OnResult
 from routereval.runner.limits import Limits
 from routereval.runner.perform import encoded, perform
 from routereval.runner.plan import Task
+from routereval.runner.sending import forget
 from routereval.runner.splitting import label
 from routereval.runner.threads import bounded, cores
 
@@ -62,6 +63,7 @@ def execute(
         return
     if executor is not None:
         _publish(left)
+    forget()
     ledger = Ledger(store, sum(len(task.specs) for task in left), on_result, on_event)
     crew = _crew(executor, jobs, limits or Limits(), threads, left)
     ledger.tell("begin", runs=sum(len(task.specs) for task in left), workers=1 if crew is None else crew.workers)

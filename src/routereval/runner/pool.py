@@ -55,11 +55,16 @@ class WorkerPool(Executor):
         """The same; ``what`` says for people what it is, and it may take ``weight`` times the timeout."""
         import cloudpickle
 
-        return self._put(_Call(cloudpickle.dumps((fn, args)), what, weight, loads=True))
+        return self.send(cloudpickle.dumps((fn, args)), what=what, weight=weight)
 
-    def schedule_pickled(self, payload: bytes, *, what: str = "", weight: float = 1.0) -> Future[bytes]:
-        """The same for a call that is pickled already; so is what comes back: (whether it went well, what came)."""
-        return self._put(_Call(payload, what, weight, loads=False))
+    def send(self, payload: bytes, *, what: str = "", weight: float = 1.0, loads: bool = True) -> Future[Any]:
+        """The same for a call that is pickled already: (function, arguments).
+
+        Parameters
+        ----------
+        loads : whether the result is unpickled; else it is the pickle of (whether it went well, what came back).
+        """
+        return self._put(_Call(payload, what, weight, loads))
 
     def running(self) -> list[Activity]:
         """What each process is doing that is doing something."""
@@ -105,7 +110,7 @@ class WorkerPool(Executor):
 class _Call:
     """One call: how it is sent, and where its result goes."""
 
-    def __init__(self, payload: bytes, what: str, weight: float, *, loads: bool):
+    def __init__(self, payload: bytes, what: str, weight: float, loads: bool):
         self.payload, self.what, self.weight, self.loads = payload, what, weight, loads
         self.future: Future[Any] = Future()
 

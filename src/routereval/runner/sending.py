@@ -1,0 +1,81 @@
+"""A task on its way to another process: the router is pickled once for all its tasks, the data are a path."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from routereval.runner.perform import perform
+from routereval.runner.plan import Task
+
+_KEPT = 64
+_pickled: dict[tuple[int, bool], tuple[Any, bytes]] = {}
+"""What was pickled last, each with the router itself so that its id stays its own."""
+
+
+class _Pickled:
+    """Arrives as what was pickled."""
+
+    def __init__(self, content: bytes):
+        self._content = content
+
+    def __reduce__(self) -> Any:
+        return pickle.loads, (self._content,)
+
+
+def call_of(task: Task, threads: int, *, far: bool = False) -> bytes:
+    """The call that does a task, pickled.
+
+    Routers written in a script or a notebook travel whole, by cloudpickle.
+
+    Parameters
+    ----------
+    far : whether it goes to another machine; then the module of a router that no package brought travels along.
+    """
+    policy = _Pickled(_policy(task.policy, far))
+    return pickle.dumps((perform, (replace(task, policy=policy), threads)), protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def forget() -> None:
+    """Pickle every router anew: its owner may have changed it since."""
+    _pickled.clear()
+
+
+def _policy(policy: Any, far: bool) -> bytes:
+    key = id(policy), far
+    if key not in _pickled:
+        while len(_pickled) >= _KEPT:
+            _pickled.pop(next(iter(_pickled)))
+        _pickled[key] = policy, _by_value(policy) if far else _cloudpickled(policy)
+    return _pickled[key][1]
+
+
+def _by_value(policy: Any) -> bytes:
+    import cloudpickle
+
+    module = sys.modules.get(type(policy).__module__)
+    if module is None or not _is_loose(module) or module.__name__ in cloudpickle.list_registry_pickle_by_value():
+        return _cloudpickled(policy)
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        return _cloudpickled(policy)
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
+def _cloudpickled(policy: Any) -> bytes:
+    import cloudpickle
+
+    return bytes(cloudpickle.dumps(policy))
+
+
+def _is_loose(module: Any) -> bool:
+    """Whether a module is a file of somebody's rather than part of an installed package."""
+    if "." in module.__name__ or module.__name__ == "__main__":
+        return False
+    file = getattr(module, "__file__", None) or ""
+    return bool(file) and "site-packages" not in file and Path(os.__file__).parent not in Path(file).parents
