@@ -23,9 +23,9 @@ CONFIGURATION = Path(__file__).parent / "jobqueue.yaml"
 
 
 def slurm_cluster() -> SLURMCluster:
-    """A cluster without workers yet, as the configuration says."""
+    """A cluster without workers yet, as the configuration says; its dashboard is at any port that is free."""
     dask.config.update_defaults(yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8")))
-    return SLURMCluster()
+    return SLURMCluster(scheduler_options={"dashboard_address": ":0"})
 
 
 def main() -> None:
