@@ -82,8 +82,14 @@ def _table(corpus: Path) -> str:
 
 def _campaign(reader: str, folder: Path, seconds: float, seed: int) -> dict[str, Any]:
     """Fuzz in processes of their own, one after another, until the time is up."""
-    processes = inputs = 0
-    fuzzed = cpu = 0.0
+    # What was done in this folder before counts, also where it was broken off.
+    summed = json.loads(_text_of(folder / "summary.json") or "{}")
+    earlier = json.loads(_text_of(folder / "progress.json") or "{}")
+    inputs = summed.get("inputs", 0) + earlier.get("inputs", 0)
+    cpu = 60 * summed.get("processor_minutes", 0.0) + earlier.get("cpu_seconds", 0.0)
+    before = 60 * summed.get("minutes", 0.0) + earlier.get("seconds", 0.0)
+    processes = summed.get("processes", 0) + bool(earlier)
+    fuzzed = 0.0
     engine = "none"
     while (left := seconds - fuzzed) > 0.02 * seconds:  # to begin anew takes longer
         (folder / "current").unlink(missing_ok=True)
@@ -108,7 +114,7 @@ def _campaign(reader: str, folder: Path, seconds: float, seed: int) -> dict[str,
     summary = {
         "reader": reader,
         "engine": engine,
-        "minutes": round(fuzzed / 60, 1),
+        "minutes": round((before + fuzzed) / 60, 1),
         "processor_minutes": round(cpu / 60, 1),
         "inputs": inputs,
         "kept_inputs": len(list((folder / "inputs").iterdir())),
@@ -117,6 +123,7 @@ def _campaign(reader: str, folder: Path, seconds: float, seed: int) -> dict[str,
         "findings": sorted(path.read_text().splitlines()[0] for path in (folder / "findings").glob("*.txt")),
     }
     (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    (folder / "progress.json").unlink(missing_ok=True)
     return summary
 
 
