@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 import routereval as rv
+from routereval.errors import ResultsError
 from routereval.report.rows import json_rows
 from routereval.results.curves import CurvePoint, CurveSpec
 from routereval.results.damage import array, number, texts
+from routereval.results.submitted import Submission, put_submission, submissions_in
 
 POINTS = CurveSpec("t", "oracle", {}, "none", "strict", "all", 3, 0, "x")
 
@@ -72,6 +74,23 @@ def test_a_damaged_run_is_a_failed_run_that_can_be_shown(column: str, value: Any
     json.dumps(json_rows(runs))
     if not (column in ("versions", "params") and value == '{"a": "b"}'):  # which they may be
         assert all(run.outcome is None and "is damaged" in (run.error or "") for run in runs)
+
+
+def test_a_key_that_is_no_text_is_nobodys(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE runs SET key = x'ff' WHERE router = 'oracle'")
+    with rv.ResultStore(path, create=False) as store:
+        assert len(store.done()) == 1
+        assert [run.error is None for run in store.runs()] == [True, False]
+
+
+@pytest.mark.parametrize("metadata", ["[1]", "{", "[" * 10**5, b"\xff", 5])
+def test_a_damaged_submission_is_an_error_of_ours(metadata: Any, path: Path) -> None:
+    put_submission(path, Submission("file:mine", "0" * 64, {"authors": ["A"]}))
+    assert len(submissions_in(path)) == 1
+    damaged(path, "submissions", "metadata", metadata)
+    with pytest.raises(ResultsError, match="the submission 'file:mine' is damaged"):
+        submissions_in(path)
 
 
 RECORD = ["prompt_ids", "subsets", "clusters", "model_ids", "bits", "observed", "train_means"]

@@ -97,7 +97,8 @@ class ResultStore:
     def done(self) -> set[str]:
         """The keys of all runs that succeeded."""
         with reporting(self.path):
-            return {key for (key,) in self._connection.execute("SELECT key FROM runs WHERE error IS NULL")}
+            found = self._connection.execute("SELECT key FROM runs WHERE error IS NULL AND typeof(key) = 'text'")
+            return {key for (key,) in found}
 
     def is_done(self, key: str) -> bool:
         """Whether this run is stored and succeeded."""

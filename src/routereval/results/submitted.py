@@ -138,6 +138,6 @@ def _read(path: Path, row: tuple[Any, ...]) -> Submission:
         said, found = json.loads(metadata), json.loads(warnings)
         if not isinstance(said, dict) or not isinstance(found, list):
             raise TypeError("not an object and a list")
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ResultsError(f"results file {path}: the submission {router!r} is damaged: {error}") from error
     return Submission(str(router), str(sha256), said, tuple(map(str, found)), str(added))

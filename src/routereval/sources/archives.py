@@ -115,7 +115,7 @@ def member_names(opened: zipfile.ZipFile, archive: Path) -> list[str]:
     ------
     UnsafeFileError : a member named outside of it.
     """
-    names = [info.filename for info in opened.infolist() if not info.is_dir()]
+    names = [info.filename for info in opened.infolist() if info.filename and not info.is_dir()]
     outside = [name for name in names if _leaves_the_archive(name)]
     if outside:
         raise UnsafeFileError(

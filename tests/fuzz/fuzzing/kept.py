@@ -62,7 +62,7 @@ def _vectors(work: Path) -> Path:
 def _read_store(place: Path) -> None:
     own_home(place)
     if not any((place / name).is_file() for name in ("cache.sqlite", "seen.json")):
-        used(store.open_folder(place))
+        used(store.open_folder(place), checked=False)
 
 
 def _store_seeds(work: Path) -> list[Files]:
