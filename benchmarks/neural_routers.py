@@ -17,9 +17,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from routereval.data import store
 from routereval.data.benchmark import BenchmarkData
 from routereval.data.building import PoolPlan, built
+from routereval.data.folders import write_folder
 from routereval.datasets import Datasets, Selection
 from routereval.policies import PolicySpec
 from routereval.report.standings import standings_of
@@ -43,7 +43,7 @@ def scenarios(data: Path, out: Path) -> list[BenchmarkData]:
     for name in BENCHMARKS:
         folder = out / "scenarios" / name
         if not folder.exists():
-            store.write_folder(folder, built(Datasets(data).unpooled(name), PoolPlan((M,))))
+            write_folder(folder, built(Datasets(data).unpooled(name), PoolPlan((M,))))
         made.append(built_folders.load(name, out / "scenarios"))
     return made
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import polars as pl
 
-from routereval.data import store
 from routereval.data.benchmark import BenchmarkData
 from routereval.data.building import PoolPlan, built
+from routereval.data.folders import write_folder
 from routereval.datasets import Datasets, Selection
 from routereval.encoders import embedded
 from routereval.errors import DataError
@@ -84,7 +84,7 @@ def make_scenarios(data: Path, tables: Path, scenarios: Path) -> None:
         except DataError:
             made = raw
         print(f"{raw.benchmark}: {', '.join(f'{s}/{m}' for s, m in made.pools)}", flush=True)
-        store.write_folder(scenarios / raw.benchmark, made)
+        write_folder(scenarios / raw.benchmark, made)
 
 
 def tasks_for(scenarios: Path, sizes: Sequence[int], budget: int, seeds: int) -> list[Task]:

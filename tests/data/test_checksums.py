@@ -11,6 +11,7 @@ import pytest
 
 from routereval.data import checksums, store
 from routereval.data.benchmark import BenchmarkData
+from routereval.data.folders import open_folder
 from routereval.errors import DataError, MissingDataError
 from routereval.sources.synthetic import Synthetic, SyntheticSpec
 
@@ -62,7 +63,7 @@ def test_a_truncated_array_is_found_by_whoever_opens_it(data: BenchmarkData) -> 
     path = data.store_dir / "embeddings.npy"
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(DataError, match=r"embeddings\.npy"):
-        store.open_folder(data.store_dir)
+        open_folder(data.store_dir)
     assert checksums.damaged(data.store_dir)[0].startswith("embeddings.npy has sha256")
 
 

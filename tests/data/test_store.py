@@ -7,6 +7,8 @@ import errno
 import json
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,11 @@ import pytest
 
 import routereval as rv
 from routereval.data import store
+from routereval.data.checksums import check
+from routereval.data.folders import open_folder, write_folder
+from routereval.data.home import home as home_of
+from routereval.data.home import scratch
+from routereval.data.seen_files import remember, seen_key
 from routereval.errors import DataError
 
 NAN = float("nan")
@@ -132,20 +139,20 @@ def test_a_plane_has_a_cell_per_prompt_and_model_and_survives_a_change_of_the_re
 def test_what_is_in_the_store_already_takes_no_room_twice_and_outside_it_stands_for_itself(tmp_path: Path) -> None:
     first = store.save(data())
     second = store.save(dataclasses.replace(first, pools={}, data_hash="e" * 64, store_dir=None))
-    store.write_folder(tmp_path / "out", first)
+    write_folder(tmp_path / "out", first)
     assert first.store_dir is not None
     assert second.store_dir is not None
     for name in ("plane_0.npy", "bits.npy", "embeddings.npy"):
         assert (first.store_dir / name).samefile(second.store_dir / name)
         assert not (first.store_dir / name).samefile(tmp_path / "out" / name)
     (first.store_dir / "plane_0.npy").unlink()
-    np.testing.assert_array_equal(store.open_folder(second.store_dir).planes["cost_usd"], [[1, 2, NAN]] * 4)
+    np.testing.assert_array_equal(open_folder(second.store_dir).planes["cost_usd"], [[1, 2, NAN]] * 4)
 
 
 def test_room_is_asked_for_before_it_is_needed() -> None:
-    assert store.scratch(1000).is_dir()
+    assert scratch(1000).is_dir()
     with pytest.raises(DataError, match=r"1,000,000,000,000,000,000 bytes are needed .*set ROUTEREVAL_HOME"):
-        store.scratch(10**18)
+        scratch(10**18)
 
 
 def test_a_folder_written_before_there_were_planes_has_none() -> None:
@@ -154,7 +161,7 @@ def test_a_folder_written_before_there_were_planes_has_none() -> None:
     meta = json.loads((folder / "meta.json").read_text())
     del meta["planes"]
     (folder / "meta.json").write_text(json.dumps(meta))
-    assert store.open_folder(folder).planes == {}
+    assert open_folder(folder).planes == {}
 
 
 def test_a_scenario_of_stored_data_is_that_of_the_data() -> None:
@@ -205,9 +212,9 @@ def test_stored_data_travel_to_another_process_as_the_name_of_their_folder() -> 
 
 
 def test_data_may_be_written_to_any_folder_and_opened_from_where_it_was_moved(tmp_path: Path, home: Path) -> None:
-    store.write_folder(tmp_path / "deep" / "er" / "tiny", data())
+    write_folder(tmp_path / "deep" / "er" / "tiny", data())
     (tmp_path / "deep" / "er" / "tiny").rename(tmp_path / "moved")
-    found = store.open_folder(tmp_path / "moved")
+    found = open_folder(tmp_path / "moved")
     assert_equal(found, data())
     assert found.store_dir == tmp_path / "moved"
     assert left_in(tmp_path / "deep") == ["er"]
@@ -215,10 +222,10 @@ def test_data_may_be_written_to_any_folder_and_opened_from_where_it_was_moved(tm
 
 
 def test_a_folder_that_is_there_already_is_not_written_over(tmp_path: Path) -> None:
-    store.write_folder(tmp_path / "tiny", data(source="the first"))
+    write_folder(tmp_path / "tiny", data(source="the first"))
     with pytest.raises(DataError, match="tiny is there already; remove it, or write somewhere else"):
-        store.write_folder(tmp_path / "tiny", data(source="the second"))
-    assert store.open_folder(tmp_path / "tiny").source == "the first"
+        write_folder(tmp_path / "tiny", data(source="the second"))
+    assert open_folder(tmp_path / "tiny").source == "the first"
 
 
 # What cannot be written
@@ -232,7 +239,7 @@ def test_a_disk_that_fills_while_a_folder_is_written_leaves_none(
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(DataError, match="No space left on device"):
-        store.write_folder(tmp_path / "deep" / "er" / "tiny", data())
+        write_folder(tmp_path / "deep" / "er" / "tiny", data())
     assert left_in(tmp_path / "deep") == ["er"]
 
 
@@ -299,7 +306,7 @@ def test_a_home_that_cannot_be_written_is_reported(tmp_path: Path, monkeypatch: 
     with pytest.raises(DataError, match=rf"cannot write the store in .*store: Not a directory; .*{advice}"):
         store.save(data())
     with pytest.raises(DataError, match=rf"cannot write the store in .*seen: Not a directory; .*{advice}"):
-        store.remember(tmp_path / "file", "", "key")
+        remember(tmp_path / "file", "", "key")
 
 
 # What cannot be read
@@ -311,7 +318,7 @@ def test_a_damaged_meta_json_is_reported_and_what_to_do(text: bytes) -> None:
     assert folder is not None
     (folder / "meta.json").write_bytes(text)
     with pytest.raises(DataError, match=r"is damaged .*; remove it and read the data again") as caught:
-        store.open_folder(folder)
+        open_folder(folder)
     assert str(caught.value).startswith(f"{folder} is damaged")
 
 
@@ -323,7 +330,7 @@ def test_an_array_that_is_gone_is_named(name: str) -> None:
     assert folder is not None
     (folder / f"{name}.npy").unlink()
     with pytest.raises(DataError, match=rf"lacks {name}\.npy; remove the folder and read the data again"):
-        store.open_folder(folder)
+        open_folder(folder)
 
 
 @pytest.mark.parametrize("length", [4, 60, 130])
@@ -333,7 +340,7 @@ def test_an_array_that_was_cut_off_is_reported(length: int) -> None:
     path = folder / "bits.npy"
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(DataError, match=r"is damaged .*remove it and read the data again"):
-        store.open_folder(folder)
+        open_folder(folder)
 
 
 def test_an_array_of_python_objects_is_refused_and_not_unpickled(tmp_path: Path) -> None:
@@ -345,7 +352,7 @@ def test_an_array_of_python_objects_is_refused_and_not_unpickled(tmp_path: Path)
     assert folder is not None
     np.save(folder / "split_test.npy", np.array([Bomb()], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match="is damaged"):
-        store.open_folder(folder)
+        open_folder(folder)
     assert not (tmp_path / "exploded").exists()
 
 
@@ -356,7 +363,7 @@ def test_a_pool_of_a_model_that_is_not_there_is_reported() -> None:
     meta["pools"][0]["columns"] = [0, 99]
     (folder / "meta.json").write_text(json.dumps(meta))
     with pytest.raises(DataError, match="is damaged"):
-        store.open_folder(folder)
+        open_folder(folder)
 
 
 # Keys and notes
@@ -374,63 +381,63 @@ def test_a_key_depends_on_every_part_and_on_where_one_ends(monkeypatch: pytest.M
 def test_a_file_keeps_its_key_until_it_changes(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("one")
-    assert store.seen_key(path) is None
-    store.remember(path, "", "key of one")
-    assert store.seen_key(path) == "key of one"
-    assert store.seen_key(path, "member") is None
+    assert seen_key(path) is None
+    remember(path, "", "key of one")
+    assert seen_key(path) == "key of one"
+    assert seen_key(path, "member") is None
     os.utime(path, ns=(0, 0))
-    assert store.seen_key(path) is None
-    store.remember(path, "", "key again")
-    assert store.seen_key(path) == "key again"
+    assert seen_key(path) is None
+    remember(path, "", "key again")
+    assert seen_key(path) == "key again"
     stamp = path.stat()
     path.write_text("longer")
     os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    assert store.seen_key(path) is None
+    assert seen_key(path) is None
 
 
 def test_members_of_an_archive_have_keys_of_their_own(tmp_path: Path) -> None:
     path = tmp_path / "data.zip"
     path.write_text("zip")
-    store.remember(path, "a", "key of a")
-    store.remember(path, "b", "key of b")
-    assert [store.seen_key(path, member) for member in ("a", "b", "")] == ["key of a", "key of b", None]
+    remember(path, "a", "key of a")
+    remember(path, "b", "key of b")
+    assert [seen_key(path, member) for member in ("a", "b", "")] == ["key of a", "key of b", None]
 
 
 def test_a_relative_path_is_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "table.csv").write_text("one")
-    store.remember(tmp_path / "table.csv", "", "key")
+    remember(tmp_path / "table.csv", "", "key")
     monkeypatch.chdir(tmp_path)
-    assert store.seen_key(Path("table.csv")) == "key"
+    assert seen_key(Path("table.csv")) == "key"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "5", '{"stamp": []}'])
 def test_a_damaged_note_is_as_good_as_none(text: str, home: Path, tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("one")
-    store.remember(path, "", "key")
+    remember(path, "", "key")
     (note,) = (home / "seen").iterdir()
     note.write_text(text)
-    assert store.seen_key(path) is None
+    assert seen_key(path) is None
     note.write_bytes(b"\xff\xfe")
-    assert store.seen_key(path) is None
+    assert seen_key(path) is None
 
 
 def test_a_note_whose_key_is_no_text_is_as_good_as_none(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("one")
-    store.remember(path, "", "key")
+    remember(path, "", "key")
     (note,) = (home / "seen").iterdir()
     note.write_text(json.dumps(json.loads(note.read_text()) | {"key": 5}))
-    assert store.seen_key(path) is None
+    assert seen_key(path) is None
 
 
 def test_home_is_where_the_variable_says_or_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("ROUTEREVAL_HOME", "~/somewhere")
-    assert store.home() == tmp_path / "somewhere"
+    assert home_of() == tmp_path / "somewhere"
     monkeypatch.delenv("ROUTEREVAL_HOME")
-    assert store.home().name == "routereval"
-    assert store.home() != tmp_path / "somewhere"
+    assert home_of().name == "routereval"
+    assert home_of() != tmp_path / "somewhere"
 
 
 def test_a_damaged_folder_is_made_again(home: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -444,3 +451,20 @@ def test_a_damaged_folder_is_made_again(home: Path, caplog: pytest.LogCaptureFix
     (folder / "meta.json").unlink()
     assert store.find("f" * 64) is None
     assert_equal(store.save(data()), data())
+
+
+def test_data_that_share_a_file_with_a_folder_of_damaged_sums_leave_it_as_it_is(tmp_path: Path, home: Path) -> None:
+    first = store.save(data())
+    (first.store_dir / "SHA256SUMS").write_text("no list of sums")
+    before = (first.store_dir / "bits.npy").read_bytes()
+    # In a process of its own: to write to a file that is mapped ends whoever reads the map.
+    code = (
+        "from dataclasses import replace; from pathlib import Path; import sys\n"
+        "from routereval.data import store; from routereval.data.folders import open_folder\n"
+        "store.save(replace(open_folder(Path(sys.argv[1])), data_hash='e' * 64))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(first.store_dir)], check=True)
+    second = home / "store" / ("e" * 64)
+    assert (first.store_dir / "bits.npy").read_bytes() == before
+    assert (second / "bits.npy").read_bytes() == before
+    check(second)

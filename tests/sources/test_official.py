@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from routereval.data import store
+from routereval.data.home import home
 from routereval.errors import DataError, MissingDataError, UnsafeFileError
 from routereval.sources import archives, official, router_dataset_fields, unpickling
 
@@ -731,7 +731,7 @@ def test_a_real_file_opens_at_once_the_second_time(shared: Path) -> None:
 def test_the_store_of_a_real_file_is_small(shared: Path) -> None:
     data = official.load("mmlu", shared / "data/official")
     assert data.store_dir is not None
-    assert data.store_dir.parent == store.home() / "store"
+    assert data.store_dir.parent == home() / "store"
     assert sum(path.stat().st_size for path in data.store_dir.iterdir()) < 1_000_000  # the pickle has 5.4 MB
     shutil.rmtree(data.store_dir)
     assert official.load("mmlu", shared / "data/official").scores.shape == data.scores.shape

@@ -22,6 +22,7 @@ from routereval.cli.shared import (
     datasets_of,
     tell,
 )
+from routereval.data.folders import write_folder
 
 if TYPE_CHECKING:
     from routereval.data.benchmark import BenchmarkData
@@ -92,7 +93,6 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """Pick pools and split prompts; write scenarios that run --data takes."""
-    from routereval.data import store
     from routereval.data.building import PoolPlan, built
     from routereval.data.scenario import STRATEGIES
     from routereval.errors import DataError, ParameterError
@@ -131,7 +131,7 @@ def build(
                 advance()
                 continue
             made = made if encoder == "auto" else datasets.encoded(made)
-            store.write_folder(out / made.benchmark, made)
+            write_folder(out / made.benchmark, made)
             rows.append(_row(made, out / made.benchmark))
             advance()
     if not rows:

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from routereval.data.store import home
+from routereval.data.home import home
 from routereval.errors import DataError
 
 FORMAT = 1

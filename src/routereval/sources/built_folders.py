@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from routereval.data import store
 from routereval.data.benchmark import BenchmarkData
+from routereval.data.folders import open_folder
 from routereval.errors import DataError
 
 
@@ -21,7 +21,7 @@ def load(key: str, root: Path) -> BenchmarkData:
     ------
     DataError : the folder is damaged, or another benchmark's under this name.
     """
-    data = store.open_folder(root / key)
+    data = open_folder(root / key)
     if data.benchmark != key:
         raise DataError(f"{root / key} holds {data.benchmark}; a folder must have its benchmark's name")
     return data

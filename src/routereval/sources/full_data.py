@@ -19,8 +19,10 @@ from typing import Any
 from routereval import facts
 from routereval.data import store
 from routereval.data.benchmark import BenchmarkData
+from routereval.data.home import scratch
 from routereval.data.queries import Queries
 from routereval.data.scores import ScoreMatrix
+from routereval.data.seen_files import remember, seen_key
 from routereval.data.split import Split
 from routereval.errors import DataError, MissingDataError
 from routereval.progress import Progress, unseen
@@ -70,12 +72,12 @@ def load(key: str, root: Path, progress: Progress = unseen) -> BenchmarkData:
     # A folder's own times say nothing of its files'.
     stamps = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     note = f"{ROOM} {key} {hashlib.sha256(json.dumps(stamps).encode()).hexdigest()}"
-    known = store.seen_key(folder, note)
+    known = seen_key(folder, note)
     data = store.find(known) if known else None
     if data is None:
         stored = store.content_key(ROOM, key, *(f"{path.relative_to(folder)} {_digest(path)}" for path in files))
         data = store.find(stored) or _converted(key, folder, stored, progress)
-        store.remember(folder, note, stored)
+        remember(folder, note, stored)
     return data if data.source == str(folder) else replace(data, source=str(folder))
 
 
@@ -92,10 +94,8 @@ def _converted(key: str, folder: Path, stored: str, progress: Progress) -> Bench
     numbers = {name: i for i, name in enumerate(models)}
     # Scores, two counts of tokens and a metric or two, here and in the store.
     space = 2 * 5 * 4 * benchmark.prompts * len(models)
-    with tempfile.TemporaryDirectory(
-        prefix="joining-", dir=store.scratch(space), ignore_cleanup_errors=True
-    ) as scratch:
-        joined = Joined(benchmark, len(models), Path(scratch), about.metrics)
+    with tempfile.TemporaryDirectory(prefix="joining-", dir=scratch(space), ignore_cleanup_errors=True) as work:
+        joined = Joined(benchmark, len(models), Path(work), about.metrics)
 
         def each(names: set[str], use: Callable[[int, dict[str, Items]], object]) -> None:
             with progress(f"reading raw answers ({key})", len(names)) as advance:

@@ -21,6 +21,7 @@ from routereval.data import store
 from routereval.data.benchmark import BenchmarkData
 from routereval.data.queries import Queries
 from routereval.data.scores import ScoreMatrix, pack
+from routereval.data.seen_files import remember, seen_key
 from routereval.data.split import Split
 from routereval.errors import DataError, MissingDataError
 from routereval.sources.archives import FileKind, Location, find, opened
@@ -98,10 +99,10 @@ def with_embeddings(data: BenchmarkData, root: Path, encoder: str) -> BenchmarkD
     if benchmark is None or where is None or encoder == data.encoder:
         return data
     note = f"{where.member}#sha256"
-    digest = store.seen_key(where.path, note)
+    digest = seen_key(where.path, note)
     if digest is None:
         digest = _digest(where)
-        store.remember(where.path, note, digest)
+        remember(where.path, note, digest)
     key = store.content_key("embeddings", data.data_hash, encoder, digest)
     found = store.find(key)
     if found is not None:
@@ -135,13 +136,13 @@ def _index(leaderboard: str, where: Location, root: Path) -> Mapping[str, str]:
     """The benchmarks in a score file with the key of each in the store; converted where that has not happened."""
     files = _Files(where, find(PROMPTS, root).get(leaderboard), *_first(embeddings_of(leaderboard, root)))
     note = f"{where.member}#{files.beside}"
-    known = store.seen_key(where.path, note)
+    known = seen_key(where.path, note)
     if known:
         keys = dict(pair.split("=") for pair in known.split(","))
         if all(store.find(key) for key in keys.values()):
             return keys
     keys = _convert(leaderboard, files)
-    store.remember(where.path, note, ",".join(f"{name}={key}" for name, key in keys.items()))
+    remember(where.path, note, ",".join(f"{name}={key}" for name, key in keys.items()))
     return keys
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from routereval.data import store
 from routereval.data.benchmark import BenchmarkData
+from routereval.data.seen_files import remember, seen_key
 from routereval.errors import DataError, MissingDataError
 from routereval.sources.archives import FileKind, Location, find, opened
 from routereval.sources.router_dataset import converted
@@ -52,7 +53,7 @@ def load(key: str, root: Path) -> BenchmarkData:
             "that has it"
         )
     where = offered[key]
-    known = store.seen_key(where.path, where.member)
+    known = seen_key(where.path, where.member)
     data = store.find(known) if known else None
     if data is None:
         data = _through_store(key, where)
@@ -76,5 +77,5 @@ def _through_store(benchmark: str, where: Location) -> BenchmarkData:
         raise DataError(f"{where.path} changed while it was being read; try again when it is complete")
     if data.store_dir is None:
         data = store.save(data)
-    store.remember(where.path, where.member, key)
+    remember(where.path, where.member, key)
     return data

@@ -17,9 +17,11 @@ import routereval as rv
 from fuzzing.files import Files, written
 from fuzzing.reader import Reader, first, json_lines, lines_of, own_home, read_back, together, used
 from fuzzing.tables import READERS as TABLES
-from routereval.data import store
+from routereval.data import folders
 from routereval.data.conditions import models_where
 from routereval.data.embedding_cache import EmbeddingCache
+from routereval.data.home import home
+from routereval.data.seen_files import remember, seen_key
 from routereval.encoders import endpoint
 from routereval.encoders.spec import EncoderSpec
 from routereval.errors import RouterEvalError
@@ -62,7 +64,7 @@ def _vectors(work: Path) -> Path:
 def _read_store(place: Path) -> None:
     own_home(place)
     if not any((place / name).is_file() for name in ("cache.sqlite", "seen.json")):
-        used(store.open_folder(place), checked=False)
+        used(folders.open_folder(place), checked=False)
 
 
 def _store_seeds(work: Path) -> list[Files]:
@@ -95,10 +97,10 @@ def _read_caches(place: Path) -> None:
     if (place / "seen.json").is_file():
         marker = place / "marker"
         marker.write_bytes(b"")
-        store.remember(marker, "", "key")
-        for note in (store.home() / "seen").iterdir():
+        remember(marker, "", "key")
+        for note in (home() / "seen").iterdir():
             shutil.copyfile(place / "seen.json", note)
-        assert isinstance(store.seen_key(marker), str | None)
+        assert isinstance(seen_key(marker), str | None)
 
 
 def _cache_seeds(work: Path) -> list[Files]:

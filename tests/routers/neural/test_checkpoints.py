@@ -17,7 +17,7 @@ pytest.importorskip("transformers", reason="needs the extra neural: pip install 
 import torch
 
 import routereval as rv
-from routereval.data.store import home
+from routereval.data.home import home
 from routereval.errors import DataError
 from routereval.routers.neural.checkpoints import FILE, Checkpoint, checkpoint_for, content_of
 from routereval.sources.synthetic import Synthetic, SyntheticSpec

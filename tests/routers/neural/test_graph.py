@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import routereval as rv
-from routereval.data.store import home
+from routereval.data.home import home
 from routereval.errors import DataError, ParameterError
 from routereval.routers.saving import load_router, save_router
 from routereval.sources.synthetic import Synthetic, SyntheticSpec

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import routereval as rv
-from routereval.data.store import home
+from routereval.data.home import home
 from routereval.errors import MissingDataError, ParameterError
 from routereval.sources.synthetic import Synthetic, SyntheticSpec
 

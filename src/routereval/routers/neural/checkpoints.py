@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from routereval.data.home import home
 from routereval.data.scenario import Partition
-from routereval.data.store import home
 from routereval.errors import DataError
 
 if TYPE_CHECKING:
