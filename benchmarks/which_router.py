@@ -47,7 +47,8 @@ TUNED = (
 )
 SLOW_PUBLISHED = ("mlp",)
 SLOW_TUNED = ("satzilla", "rorf")
-"""These come last: whoever stops early has all others."""
+"""These come last, small pools first: whoever stops early has all others."""
+FEW_MODELS = 3
 
 
 def tables_in(folder: Path, work: Path) -> Iterator[BenchmarkData]:
@@ -88,35 +89,27 @@ def make_scenarios(data: Path, tables: Path, scenarios: Path) -> None:
 
 
 def tasks_for(scenarios: Path, sizes: Sequence[int], budget: int, seeds: int) -> list[Task]:
-    """Every run there is to do, the quick routers first, and of each the benchmarks with few training prompts."""
+    """Every run there is to do: quick routers first, slow ones on small pools next; of each few prompts first."""
     found = [embedded(built_folders.load(name, scenarios)) for name in built_folders.benchmarks(scenarios)]
     found.sort(key=lambda data: len(data.split.train))
+    every, few, many = range(10**6), range(FEW_MODELS + 1), range(FEW_MODELS + 1, 10**6)
     groups = (
-        (PUBLISHED + CONTROLS, 0),
-        *(((text,), budget) for text in TUNED),
-        *(((text,), 0) for text in SLOW_PUBLISHED),
-        *(((text,), budget) for text in SLOW_TUNED),
+        (PUBLISHED + CONTROLS, 0, every),
+        *(((text,), budget, every) for text in TUNED),
+        (SLOW_PUBLISHED, 0, every),
+        *(((text,), budget, few) for text in SLOW_TUNED),
+        *(((text,), budget, many) for text in SLOW_TUNED),
     )
     tasks: list[Task] = []
-    late = []
-    for specs, tune in groups:
+    for specs, tune, models in groups:
         for data in found:
             lacking = {"subset_only": data.subsets, "prompt_length": data.queries.texts}
             possible = [text for text in specs if lacking.get(text, "it needs neither") is not None]
-            policies = [PolicySpec.parse(text).build() for text in possible]
-            pools = tuple(pool for pool in data.pools if pool[1] in sizes or pool[0] == "all")
-            if specs[0] in SLOW_TUNED:
-                small = tuple(pool for pool in pools if pool[1] <= 3)
-                large = tuple(pool for pool in pools if pool[1] > 3)
-                late.append((specs, tune, data, large))
-                pools = small
+            pools = tuple(pool for pool in data.pools if (pool[1] in sizes or pool[0] == "all") and pool[1] in models)
             if pools:
+                policies = [PolicySpec.parse(text).build() for text in possible]
                 selection = Selection(data, pools)
                 tasks += plan([selection], policies, seeds=range(seeds), encoder=data.encoder, tune=tune)
-    for specs, tune, data, large in late:
-        if large:
-            policies = [PolicySpec.parse(text).build() for text in specs]
-            tasks += plan([Selection(data, large)], policies, seeds=range(seeds), encoder=data.encoder, tune=tune)
     return tasks
 
 
