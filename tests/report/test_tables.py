@@ -155,6 +155,14 @@ def test_of_two_versions_of_a_router_the_newer_is_compared(runs: list[StoredRun]
     assert text_of(both).count("mine:Mine (earlier code)") == 2
 
 
+def test_a_predictions_file_with_a_routers_name_is_no_version_of_it(runs: list[StoredRun]) -> None:
+    knn = [run for run in runs if run.spec.router == "knn"]
+    file = [replace(run, spec=replace(run.spec, router="file:knn"), ended="2027-01-01") for run in knn]
+    groups = groups_of([*knn, *file])
+    assert {g.router for g in groups} == {"knn", "file:knn"}
+    assert not any(g.superseded for g in groups)
+
+
 def test_a_narrow_terminal_loses_columns_and_never_a_digit_or_an_interval(runs: list[StoredRun]) -> None:
     def shown(width: int) -> str:
         console = Console(width=width, record=True, file=io.StringIO())

@@ -197,13 +197,14 @@ def _compared(groups: list[Group]) -> list[Group]:
         strategies.setdefault((g.table, g.m), set()).update(g.strategies)
     newest: dict[tuple[Any, ...], str] = {}
     for g in groups:
-        cell = (g.table, g.m, g.label)
-        newest[cell] = max(newest.get(cell, ""), g.ended)
+        # By router and label: a predictions file may be called as a router is, and is no version of it.
+        versions = (g.table, g.m, g.router, g.label)
+        newest[versions] = max(newest.get(versions, ""), g.ended)
     marked = [
         replace(
             g,
             whole=set(g.strategies) == strategies[g.table, g.m],
-            superseded=g.ended < newest[g.table, g.m, g.label],
+            superseded=g.ended < newest[g.table, g.m, g.router, g.label],
         )
         for g in groups
     ]
