@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +10,14 @@ from typing import TYPE_CHECKING
 from routereval.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 ENDINGS = (".png", ".svg", ".pdf")
+_ROW, _BAR = 0.42, 0.35
+"""How far apart names, and bars, lie below each other."""
+_MARGIN = 0.42
+"""Room for names on either side, as a share of the line of ranks."""
 
 
 def groups_alike(ranks: Mapping[str, float], critical_difference: float) -> list[tuple[int, int]]:
@@ -39,54 +45,65 @@ def diagram(
     """
     from matplotlib.figure import Figure
 
-    from routereval.report.figures.style import name_shown
-
-    ordered = sorted(ranks, key=lambda name: ranks[name])
-    count = len(ordered)
-    left, right = (count + 1) // 2, count // 2
+    names = sorted(ranks, key=lambda name: ranks[name])
     groups = groups_alike(ranks, critical_difference)
-    low, high = 1.0, float(max(2, routers or count))
-    rows = max(left, right, 1)
     levels = _levels(groups)
-    bars = 0.35 * (max(levels, default=-1) + 1)
-    height = 1.1 + bars + 0.42 * rows
+    low, high = 1.0, float(max(2, routers or len(names)))
+    bars = _BAR * (max(levels, default=-1) + 1)
+    height = 1.1 + bars + _ROW * max((len(names) + 1) // 2, 1)
     figure = Figure(figsize=(9.5, 0.55 * height + 1.2), layout="constrained")
     axes = figure.add_subplot()
     axes.set_axis_off()
-    margin = 0.42 * (high - low)
+    margin = _MARGIN * (high - low)
     axes.set_xlim(low - margin, high + margin)
     axes.set_ylim(height, -1.5)
+    _scale(axes, low, high)
+    _routers(axes, {name: ranks[name] for name in names}, low, high, 0.75 + bars)
+    for (first, last), level in zip(groups, levels, strict=True):
+        y = 0.3 + _BAR * level
+        a, b = ranks[names[first]], ranks[names[last]]
+        axes.plot([a - 0.06, b + 0.06], [y, y], color="black", linewidth=3.2, solid_capstyle="butt")
+    if not math.isnan(critical_difference):
+        _measure(axes, low, critical_difference)
+    if note:
+        figure.supxlabel(note, fontsize=8, color="0.35")
+    return figure
+
+
+def _scale(axes: Axes, low: float, high: float) -> None:
+    """The line of ranks, with ticks."""
     axes.plot([low, high], [0, 0], color="black", linewidth=1.2)
     step = 1 if high <= 12 else 2 if high <= 24 else 5 if high <= 60 else 10
     for tick in range(1, int(high) + 1):
         axes.plot([tick, tick], [-0.12, 0], color="black", linewidth=1)
         if (tick == 1 or tick % step == 0) if step > 2 else (tick - 1) % step == 0:
             axes.text(tick, -0.22, str(tick), ha="center", va="bottom", fontsize=9)
-    axes.text(low - margin, -0.22, "mean rank (1 is best)", ha="left", va="bottom", fontsize=9, color="0.3")
-    for i, name in enumerate(ordered):
-        rank = ranks[name]
-        on_left = i < left
-        row = i if on_left else count - 1 - i
-        y = 0.75 + bars + 0.42 * row
-        edge = low - 0.02 * margin if on_left else high + 0.02 * margin
+    start = low - _MARGIN * (high - low)
+    axes.text(start, -0.22, "mean rank (1 is best)", ha="left", va="bottom", fontsize=9, color="0.3")
+
+
+def _routers(axes: Axes, ranks: Mapping[str, float], low: float, high: float, top: float) -> None:
+    """A line from each rank to the router's name: the better half, best first, on the left, the others on the right."""
+    from routereval.report.figures.style import name_shown
+
+    gap = 0.02 * _MARGIN * (high - low)
+    for i, (name, rank) in enumerate(ranks.items()):
+        on_left = i < (len(ranks) + 1) // 2
+        y = top + _ROW * (i if on_left else len(ranks) - 1 - i)
+        edge = low - gap if on_left else high + gap
         axes.plot([rank, rank, edge], [0, y, y], color="0.45", linewidth=0.8)
-        label = f"{name_shown(name, 44)}  {rank:.1f}" if on_left else f"{rank:.1f}  {name_shown(name, 44)}"
-        beside = edge - 0.02 * margin if on_left else edge + 0.02 * margin
+        shown = name_shown(name, 44)
+        label = f"{shown}  {rank:.1f}" if on_left else f"{rank:.1f}  {shown}"
+        beside = edge - gap if on_left else edge + gap
         axes.text(beside, y, label, ha="right" if on_left else "left", va="center", fontsize=9)
-    for (first, last), level in zip(groups, levels, strict=True):
-        y = 0.3 + 0.35 * level
-        a, b = ranks[ordered[first]], ranks[ordered[last]]
-        axes.plot([a - 0.06, b + 0.06], [y, y], color="black", linewidth=3.2, solid_capstyle="butt")
-    if critical_difference == critical_difference:
-        axes.plot(
-            [low, low + critical_difference], [-1.05, -1.05], color="black", linewidth=1.2, marker="|", markersize=7
-        )
-        text = f"critical difference {critical_difference:.2f}"
-        end = (low + critical_difference, -1.05)
-        axes.annotate(text, end, xytext=(7, 0), textcoords="offset points", va="center", fontsize=9)
-    if note:
-        figure.supxlabel(note, fontsize=8, color="0.35")
-    return figure
+
+
+def _measure(axes: Axes, low: float, critical_difference: float) -> None:
+    """The critical difference, as long as it is on the line of ranks."""
+    end = low + critical_difference
+    axes.plot([low, end], [-1.05, -1.05], color="black", linewidth=1.2, marker="|", markersize=7)
+    text = f"critical difference {critical_difference:.2f}"
+    axes.annotate(text, (end, -1.05), xytext=(7, 0), textcoords="offset points", va="center", fontsize=9)
 
 
 def save_diagram(ranks: Mapping[str, float], critical_difference: float, path: Path, *, note: str = "") -> None:
