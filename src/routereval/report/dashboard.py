@@ -58,6 +58,7 @@ def dashboard(what: str, total: int, *, quiet: bool = False, events: str | None 
                 listeners.append(Lines(what, total))
 
         def tell(event: Event) -> None:
+            """Pass an event to everyone who listens."""
             for listener in listeners:
                 listener(event)
 
@@ -156,6 +157,7 @@ def _log(path: str) -> Iterator[OnEvent]:
     with _opened(path) as file:
 
         def write(event: Event) -> None:
+            """Append an event; what workers are doing at the moment is nothing to keep."""
             if event.kind != "working":
                 now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
                 file.write(json.dumps({"time": now, "event": event.kind, **event.fields}) + "\n")

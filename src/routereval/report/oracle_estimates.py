@@ -93,6 +93,7 @@ class _Estimating:
     seed: int
 
     def of(self, kind: str, scores: Floats, groups: Index, units: Index, ties: Floats | None = None) -> OracleEstimate:
+        """The estimate of one kind from scores (n, models), each prompt's group (n,) and unit (n,) to be split."""
         spec = self.cell.spec
         rng = generator("oracle", spec.scenario, spec.data_hash, kind, self.seed)
         if kind == ORACLE:

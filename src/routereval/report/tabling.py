@@ -195,6 +195,7 @@ class _Choice:
         self._damaged = self._parts = 0
 
     def takes(self, run: StoredRun) -> bool:
+        """Whether the run is shown; why not is counted."""
         parts = run.spec.scenario.split("/")
         if len(parts) < 3 or not parts[-1].isdecimal():
             # A row of the file that cannot be read back has no scenario.
@@ -208,6 +209,7 @@ class _Choice:
 
     @property
     def left_out(self) -> tuple[str, ...]:
+        """What was passed over whatever was asked for, in sentences."""
         said = []
         if self._parts:
             said.append(
@@ -219,6 +221,7 @@ class _Choice:
 
     @property
     def nothing(self) -> str:
+        """Why there is nothing to show, and what there would be."""
         if not self._seen:
             return "; ".join(["no runs to show are stored yet", *self.left_out])
         wanted = [f"m = {', '.join(map(str, self.sizes))}"] if self.sizes else []

@@ -28,6 +28,7 @@ class _Safe(Console):
     """A console on which no name and no prompt acts: rich itself lets ESC through."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """What rich would write, with every sign that acts on a terminal made visible; rich's own stay."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else printable(text, keep="\n"), style, control)
 
@@ -90,6 +91,7 @@ def _below(bar: Progress) -> Listener:
     tasks: list[TaskID] = []
 
     def listen(step: Step | None) -> None:
+        """Show how far the network is; None takes the line away."""
         if step is None:
             while tasks:
                 bar.remove_task(tasks.pop())
@@ -106,6 +108,7 @@ def _lines(what: str, total: int) -> Callable[[], None]:
     done = 0
 
     def advance() -> None:
+        """Count one more, and write a line where the last is long ago."""
         nonlocal done, told
         done += 1
         now = time.monotonic()

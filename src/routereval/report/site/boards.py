@@ -91,6 +91,7 @@ class _Sums:
     def add(
         self, weights: NDArray[np.float64], planes: NDArray[np.floating], drawn: NDArray[np.floating], of: SceneNumbers
     ) -> None:
+        """Add a scenario: ``planes`` (6, k, 1) are its means, ``drawn`` (6, k, D) those of every resample."""
         if not self.points.size:
             self.points = np.zeros((_PLANES, len(self.have), 1))
             self.draws = np.zeros((_PLANES, len(self.have), DRAWS), dtype=np.float32)

@@ -87,6 +87,7 @@ class _Gathered:
     damaged: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
 
     def add(self, router: int, run: RunColumns) -> None:
+        """Take in a run; one without scores, or on other prompts than the router's first seed, counts as damaged."""
         if run.damage or "chosen" not in run.columns:
             self.damaged.setdefault(router, []).append((run.key, run.damage or "no scores of the chosen models"))
             return

@@ -62,6 +62,7 @@ class _Handler(SimpleHTTPRequestHandler):
     sys_version = ""
 
     def send_head(self) -> Any:
+        """Refuse a request that names another host, else answer with the file."""
         # A page elsewhere whose name was made to lead here (DNS rebinding) gives itself away by that name.
         host = (self.headers.get("Host") or "").rsplit(":", 1)[0]
         if host not in (LOOPBACK, "localhost"):
@@ -70,10 +71,12 @@ class _Handler(SimpleHTTPRequestHandler):
         return super().send_head()
 
     def list_directory(self, path: Any) -> io.BytesIO | None:
+        """Say that there is no such file: what is in a folder is nobody's business."""
         self.send_error(HTTPStatus.NOT_FOUND)
         return None
 
     def end_headers(self) -> None:
+        """Add what keeps browsers from guessing types, from keeping pages and from showing them within another's."""
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Cache-Control", "no-store")
         self.send_header("Cross-Origin-Resource-Policy", "same-origin")
