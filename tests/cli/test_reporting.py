@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -16,7 +18,7 @@ from typer.testing import CliRunner
 
 from routereval.cli import app
 from routereval.errors import ParameterError
-from routereval.report.site.folder import MARKER
+from routereval.report.site.folder import MARKER, replacing
 
 MAIN = "import sys; sys.argv = ['routereval', *sys.argv[1:]]; from routereval.cli import main; main()"
 
@@ -69,6 +71,39 @@ def test_what_fails_half_way_leaves_the_old_report(report: Path, monkeypatch: py
         invoke("report", str(report.parent / "r.sqlite"), "--out", str(report), "--only-pages")
     assert (report / "index.html").read_text("utf-8") == before
     assert [path.name for path in report.parent.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are another thing there")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_what_is_interrupted_leaves_nothing_half_written(report: Path, number: signal.Signals, status: int) -> None:
+    before = (report / "index.html").read_text("utf-8")
+    command = [sys.executable, "-c", MAIN, "report", str(report.parent / "r.sqlite"), "--out", str(report)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        # Once there are figures half of the work is done, and the other half takes seconds.
+        while process.poll() is None and not list(report.parent.glob(".out.new-*/figures")):
+            time.sleep(0.01)
+        os.kill(process.pid, number)
+        assert process.wait(timeout=60) == status
+    assert [path.name for path in report.parent.iterdir() if path.name.startswith(".")] == []
+    assert (report / "index.html").read_text("utf-8") == before
+
+
+def test_a_second_ctrl_c_does_not_stop_what_tidies_up_after_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = shutil.rmtree
+
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        remove(*arguments, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="the first"), replacing(tmp_path / "out"):
+        assert len(list(tmp_path.iterdir())) == 1
+        raise KeyboardInterrupt("the first")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another thing there")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,7 +35,8 @@ def report(
     ] = False,
 ) -> None:
     """Write the report of a results file: pages that open from disk, tables, figures, all data; nothing is run."""
-    built = _build(file, out, extras=not only_pages)
+    with _tidied_up():
+        built = _build(file, out, extras=not only_pages)
     failed = f", {built.failed:,} of which failed" if built.failed else ""
     tell(f"{built.pages} pages from {built.runs:,} runs{failed}")
     for note in built.notes:
@@ -56,7 +61,7 @@ def view(
     """Show a report in the browser, served to this machine only; of a results file one is made first."""
     from routereval.report.site.serving import ReportServer
 
-    with tempfile.TemporaryDirectory(prefix="routereval-report-") as scratch:
+    with _tidied_up(), tempfile.TemporaryDirectory(prefix="routereval-report-") as scratch:
         folder = what
         if not what.is_dir():
             folder = Path(scratch) / "report"
@@ -75,3 +80,23 @@ def _build(file: Path, out: Path, *, extras: bool) -> Built:
     from routereval.report.terminal import progress
 
     return build_site(file, out, extras=extras, progress=progress)
+
+
+@contextmanager
+def _tidied_up() -> Iterator[None]:
+    """Within, SIGTERM, and a terminal that is closed, end the command as an exception: no half a report is left."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        """Exit with the status that a shell shows for the signal."""
+        raise SystemExit(128 + number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # Whoever set another handler (nohup has SIGHUP ignored) wants it.
+    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    try:
+        for number in ours:
+            signal.signal(number, leave)
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,26 +34,47 @@ def replacing(out: Path) -> Iterator[Path]:
     token = secrets.token_hex(4)
     fresh, old = (place.with_name(f".{place.name}.{what}-{token}") for what in ("new", "old"))
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        fresh.mkdir()
-    except OSError as error:
-        raise ParameterError(f"cannot write a report into {out}: {error.strerror or error}") from error
-    try:
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            fresh.mkdir()
+        except OSError as error:
+            raise ParameterError(f"cannot write a report into {out}: {error.strerror or error}") from error
         yield fresh
         (fresh / MARKER).write_text("A report of routereval; the next one into this folder replaces it.\n", "utf-8")
         _check(place, out)
-        if place.exists():
-            place.rename(old)
-        try:
-            fresh.rename(place)
-        except OSError:
-            if old.exists():
-                old.rename(place)
-            raise
+        with _undisturbed():
+            _exchange(place, fresh, old)
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        if place.exists():
-            shutil.rmtree(old, ignore_errors=True)
+        with _undisturbed():
+            shutil.rmtree(fresh, ignore_errors=True)
+            if place.exists():
+                shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(place: Path, fresh: Path, old: Path) -> None:
+    if place.exists():
+        place.rename(old)
+    try:
+        fresh.rename(place)
+    except OSError:
+        if old.exists():
+            old.rename(place)
+        raise
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Within, neither Ctrl-C nor SIGTERM interrupts: a second one must not stop what tidies up after the first."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            # None: somebody set it who is not Python, and only they can set it again.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def _check(place: Path, out: Path) -> None:
