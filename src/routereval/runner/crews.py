@@ -13,9 +13,12 @@ from routereval.runner.limits import Limits
 from routereval.runner.perform import perform_each
 from routereval.runner.plan import Task
 from routereval.runner.pool import WorkerPool
-from routereval.runner.sending import call_of
+from routereval.runner.sending import call_of_each
 from routereval.runner.splitting import label
 from routereval.runner.threads import cores
+
+NEAR_SECONDS, FAR_SECONDS = 0.05, 0.5
+"""How long a call to a process of ours and to anybody else's shall take that several small tasks share."""
 
 Answer = list[RunResult] | Exception
 """What came of one task: its runs, or why there are none."""
@@ -29,8 +32,8 @@ class Crew(Protocol):
         """How many work at a time."""
 
     @property
-    def dear(self) -> bool:
-        """Whether a call costs more than a small task, so that small tasks should share one."""
+    def call_seconds(self) -> float:
+        """How long a call shall take that several small tasks share; 0 where each has a call of its own."""
 
     def start(self, tasks: Sequence[Task]) -> Future[Any]:
         """Begin these tasks in one call."""
@@ -57,29 +60,32 @@ class Crew(Protocol):
 
 
 class LocalCrew:
-    """Watched processes on this machine."""
+    """Watched processes on this machine.
 
-    dear = False
+    Small tasks share a call: its way to the process and back takes as long as an empty run does. Where there are limits
+    they do not, because a limit is a run's.
+    """
 
     def __init__(self, workers: int, limits: Limits, threads: int = 1):
         self.workers, self._threads = workers, threads
+        self.call_seconds = 0.0 if limits else NEAR_SECONDS
         self._pool = WorkerPool(workers, threads=threads, limits=limits)
 
     def start(self, tasks: Sequence[Task]) -> Future[Any]:
-        """Begin a task."""
-        (task,) = tasks
+        """Begin tasks in one call."""
+        weight = sum(len(task.specs) for task in tasks)
         try:
-            return self._pool.send(call_of(task, self._threads), what=label(task), weight=len(task.specs))
+            return self._pool.send(call_of_each(tasks, self._threads), what=_label(tasks), weight=weight)
         except Exception as error:
-            return unsendable(task, error)
+            return unsendable(tasks[0], error)
 
     def answers(self, future: Future[Any], tasks: Sequence[Task]) -> list[Answer]:
-        """What came of it."""
+        """What came of each."""
         error = future.exception()
-        return [future.result() if error is None else _exception(error)]
+        return list(future.result()) if error is None else [_exception(error)] * len(tasks)
 
     def cancel(self, future: Future[Any]) -> bool:
-        """Take it back if no process has it."""
+        """Take them back if no process has them."""
         return future.cancel()
 
     def running(self) -> list[Activity]:
@@ -98,7 +104,7 @@ class LocalCrew:
 class ExecutorCrew:
     """Any executor of the standard library's kind; it is its owner's to shut down."""
 
-    dear = True
+    call_seconds = FAR_SECONDS
 
     def __init__(self, executor: Executor, threads: int = 1):
         self._executor, self._threads = executor, threads
@@ -108,7 +114,7 @@ class ExecutorCrew:
     def start(self, tasks: Sequence[Task]) -> Future[Any]:
         """Begin tasks in one call."""
         future = self._executor.submit(perform_each, list(tasks), self._threads)
-        self._tasks[future] = label(tasks[0]) + (f" and {len(tasks) - 1} more" if len(tasks) > 1 else "")
+        self._tasks[future] = _label(tasks)
         return future
 
     def answers(self, future: Future[Any], tasks: Sequence[Task]) -> list[Answer]:
@@ -149,6 +155,10 @@ def unsendable(task: Task, error: Exception) -> Future[Any]:
         RouterError(f"{name} cannot be sent to another process ({type(error).__name__}: {error}); try --jobs 1")
     )
     return future
+
+
+def _label(tasks: Sequence[Task]) -> str:
+    return label(tasks[0]) + (f" and {len(tasks) - 1} more" if len(tasks) > 1 else "")
 
 
 def _exception(error: BaseException) -> Exception:

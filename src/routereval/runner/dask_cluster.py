@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from routereval.errors import ClusterError, MissingDataError, WorkerError
 from routereval.progress import Activity
-from routereval.runner.crews import Answer, unsendable
+from routereval.runner.crews import FAR_SECONDS, Answer, unsendable
 from routereval.runner.dask_worker import difference, facts, perform_guarded
 from routereval.runner.limits import Limits
 from routereval.runner.plan import Task
@@ -116,7 +116,7 @@ class DaskCrew:
     ClusterError : no worker comes, or versions differ between here and there.
     """
 
-    dear = True
+    call_seconds = FAR_SECONDS
 
     def __init__(self, client: Client, limits: Limits | None = None, threads: int = 1):
         self._client, self._limits, self._threads = client, limits or Limits(), threads
@@ -141,7 +141,7 @@ class DaskCrew:
     def start(self, tasks: Sequence[Task]) -> Future[Any]:
         """Begin tasks in one call."""
         try:
-            calls = [(call_of(task, self._threads, far=True), label(task), float(len(task.specs))) for task in tasks]
+            calls = [(call_of(task, self._threads), label(task), float(len(task.specs))) for task in tasks]
         except Exception as error:
             return unsendable(tasks[0], error)
         more: dict[str, Any] = {"key": f"{label(tasks[0])} ({len(tasks)} tasks)-{uuid.uuid4()}"}

@@ -20,8 +20,6 @@ from routereval.runner.splitting import label, needs_gpu, singles, split_for
 
 RETRIES = 3
 """How often a run is tried again whose worker died."""
-CALL_SECONDS = 0.5
-"""How long a call shall take that several small tasks share."""
 SHOWN_SECONDS = 0.5
 
 
@@ -91,7 +89,7 @@ class Driver:
                 self._ledger.tell("submit", what=[label(task) for task in tasks], runs=sum(len(t.specs) for t in tasks))
 
     def _next(self) -> list[_Item]:
-        """What is due next: one task, or several small ones of a kind where calls are dear."""
+        """What is due next: one task, or several small ones of a kind."""
         first = self._waiting[0]
         room = 1 if first.alone else self._fitting(first.task)
         items: list[_Item] = []
@@ -104,10 +102,10 @@ class Driver:
 
     def _fitting(self, task: Task) -> int:
         seconds = self._pace.get(task.specs[0].router)
-        if not self._crew.dear or seconds is None:
+        if seconds is None:
             return 1
         fair = len(self._waiting) // (4 * self._crew.workers)
-        return max(1, min(int(CALL_SECONDS / max(seconds, 1e-4)), fair))
+        return max(1, min(int(self._crew.call_seconds / max(seconds, 1e-4)), fair))
 
     def _alike(self, first: _Item, other: _Item) -> bool:
         router = first.task.specs[0].router
@@ -133,8 +131,10 @@ class Driver:
         if len(item.task.pools) > 1 and (died or isinstance(answer, LimitError)):
             # One of them did it: each by itself says which.
             again = [_Item(task, deaths, alone=True) for task in singles(item.task)]
-        elif died and (together or deaths <= RETRIES):
-            again = [_Item(item.task, item.deaths if together else deaths, alone=True)]
+        elif together:
+            again = [_Item(item.task, item.deaths, alone=True)]
+        elif died and deaths <= RETRIES:
+            again = [_Item(item.task, deaths, alone=True)]
         else:
             self._ledger.add(self._failed(item.task, answer, deaths))
             return

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from routereval.runner.perform import perform
+from routereval.runner.perform import perform, perform_each
 from routereval.runner.plan import Task
 
 _KEPT = 64
@@ -27,17 +28,20 @@ class _Pickled:
         return pickle.loads, (self._content,)
 
 
-def call_of(task: Task, threads: int, *, far: bool = False) -> bytes:
-    """The call that does a task, pickled.
+def call_of(task: Task, threads: int) -> bytes:
+    """The call that does a task on another machine, pickled.
 
-    Routers written in a script or a notebook travel whole, by cloudpickle.
-
-    Parameters
-    ----------
-    far : whether it goes to another machine; then the module of a router that no package brought travels along.
+    Routers written in a script or a notebook travel whole, by cloudpickle, and so does the module of a router that no
+    package brought.
     """
-    policy = _Pickled(_policy(task.policy, far))
+    policy = _Pickled(_policy(task.policy, True))
     return pickle.dumps((perform, (replace(task, policy=policy), threads)), protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def call_of_each(tasks: Sequence[Task], threads: int) -> bytes:
+    """The call that does several tasks in a process of ours, pickled."""
+    sent = [replace(task, policy=_Pickled(_policy(task.policy, False))) for task in tasks]
+    return pickle.dumps((perform_each, (sent, threads)), protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def forget() -> None:
