@@ -13,6 +13,7 @@ import routereval as rv
 from routereval.data.outcome import Outcome
 from routereval.report.site.building import build_site
 from routereval.results import ResultStore
+from routereval.results.submitted import Submission, put_submission
 
 SCRIPT = "<script>alert(1)</script>"
 LINK = '<b>bold</b> &lt;img src=x onerror=alert(2)&gt; %{y} {{ 7*7 }} "quoted"'
@@ -91,4 +92,53 @@ def hostile_report(
     runs.append(result("ridge", where=f"{first}/all/10", error=f"RouterError: {SCRIPT}\nline two \u2028 <!-- of it"))
     folder = tmp_path_factory.mktemp("hostile")
     build_site(stored(folder, runs), folder / "report")
+    return folder / "report"
+
+
+IMAGE = "<img src=x onerror=alert(3)>"
+
+
+@pytest.fixture(scope="session")
+def credited_report(
+    tmp_path_factory: pytest.TempPathFactory,
+    result: Callable[..., rv.RunResult],
+    stored: Callable[[Path, Sequence[rv.RunResult]], Path],
+) -> Path:
+    """A report with two submitted routers, whose names, authors and links are partly attacks, and one of nobody's."""
+    careful, hostile = ("file:careful", "1" * 64), (f"file:{IMAGE}", "2" * 64)
+    runs = [result(name, 0.7, params={"sha256": sha256}) for name, sha256 in (careful, hostile)]
+    runs += [result("knn", 0.6), result("best_single", 0.5), result("file:nobody", 0.4, params={"sha256": "3" * 64})]
+    folder = tmp_path_factory.mktemp("credited")
+    path = stored(folder, runs)
+    put_submission(
+        path,
+        Submission(
+            *careful,
+            {
+                "authors": ["Ada Example", "Bob Example"],
+                "contact": "ada@example.org",
+                "description": "Chooses with care.\nThen rests.",
+                "training_data": "nothing & nobody",
+                "encoder": "none",
+                "date": "2026-01-31",
+                "test_prompts_seen": False,
+                "code_url": "https://example.org/code?a=1&b=2",
+            },
+            ("7 prompts are near-identical",),
+        ),
+    )
+    put_submission(
+        path,
+        Submission(
+            *hostile,
+            {
+                "authors": [IMAGE, "<b>Bold</b>", "Eve"],
+                "description": "</dd></dl><svg onload=alert(4)>",
+                "url": "javascript:alert(5)",
+                "code_url": 'https://example.org/"onmouseover="alert(6)',
+                "paper_url": "data:text/html,<script>alert(7)</script>",
+            },
+        ),
+    )
+    build_site(path, folder / "report")
     return folder / "report"

@@ -156,6 +156,25 @@ def test_hostile_names_are_text_wherever_they_stand(desktop: Watched, hostile_re
     assert any(tick.startswith("<b>bold</b> &lt;img") for tick in ticks)
 
 
+def test_a_submitted_router_is_found_by_its_author_and_links_to_the_web_alone(
+    desktop: Watched, credited_report: Path
+) -> None:
+    page = desktop.open(credited_report / "index.html")
+    page.get_by_role("searchbox").fill("bob")
+    assert column(page, "routers", 1) == ["careful"]
+    assert page.locator("#board .by").inner_text() == "Ada Example, Bob Example code"
+    link = page.locator("#board .by a")
+    assert link.get_attribute("href") == "https://example.org/code?a=1&b=2"
+    assert link.get_attribute("rel") == "nofollow noopener noreferrer"
+    page.get_by_role("searchbox").fill("")
+    assert page.locator("#board .by a").count() == 1
+    assert "<img src=x onerror=alert(3)> and 2 others" in page.locator("#board .by").all_inner_texts()
+    for path in (credited_report / "routers").glob("*.html"):
+        desktop.open(path)
+        assert page.locator("main img, main svg:not(.main-svg), main dd b").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_hovering_shows_the_name_as_it_is(desktop: Watched, hostile_report: Path) -> None:
     page = desktop.open(hostile_report / "index.html")
     desktop.draw()
@@ -186,9 +205,11 @@ def test_a_chart_downloads_its_numbers_and_shows_them_as_a_table(desktop: Watche
     assert page.locator("#forest .as-table tbody tr").count() == len(shown)
 
 
-def test_every_kind_of_page_is_accessible_and_fits_a_phone(desktop: Watched, hostile_report: Path) -> None:
+def test_every_kind_of_page_is_accessible_and_fits_a_phone(
+    desktop: Watched, hostile_report: Path, credited_report: Path
+) -> None:
     found, page = [], desktop.page
-    for path in kinds_of_pages(hostile_report):
+    for path in (*kinds_of_pages(hostile_report), *kinds_of_pages(credited_report)):
         desktop.open(path)
         desktop.draw()
         page.evaluate(axe.AXE_SCRIPT)

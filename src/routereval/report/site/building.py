@@ -10,9 +10,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from routereval.errors import ResultsError
 from routereval.progress import Progress, unseen
 from routereval.report.site.boards import BoardMaker
 from routereval.report.site.comparisons import Tested, tested
+from routereval.report.site.credits import Credit, credits_of
 from routereval.report.site.csv_files import RunsFile, write_boards, write_scenes
 from routereval.report.site.embedding import breakable
 from routereval.report.site.extras import NOTHING, Extras, write_extras
@@ -21,6 +23,7 @@ from routereval.report.site.inventory import Inventory, OnRun, Run, take_invento
 from routereval.report.site.pages import POLICY, Page, about_page, pages_of
 from routereval.report.site.scenes import read_scene
 from routereval.results import ResultStore
+from routereval.results.submitted import submissions_in
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -75,7 +78,7 @@ def build_site(results: Path, out: Path, *, extras: bool = False, progress: Prog
         if extras:
             with progress("tests", len(inventory.benchmarks)) as advance:
                 tests = tested(results, inventory, maker, advance)
-        for page in pages_of(inventory, maker, tests):
+        for page in pages_of(inventory, maker, tests, _credits(results, inventory)):
             writer.write(page)
         made = write_extras(store, folder, progress) if extras and maker.boards else NOTHING
         writer.write(about_page(inventory, _files(folder, made), made.figures, made.notes))
@@ -100,6 +103,15 @@ def collected(
             advance()
     maker.finish()
     return inventory, maker
+
+
+def _credits(results: Path, inventory: Inventory) -> Mapping[int, Credit]:
+    """Whose the submitted routers are; numbers without names are better than no report."""
+    try:
+        return credits_of(submissions_in(results), inventory)
+    except ResultsError as error:
+        inventory.left_out.append(f"who made submitted routers: {error}")
+        return {}
 
 
 def _note_damage(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from routereval import facts, protocols
 from routereval.report.site.boards import COLUMNS, Board, BoardMaker
 from routereval.report.site.comparisons import Tested
+from routereval.report.site.credits import Credit
 from routereval.report.site.embedding import script_json
 from routereval.report.site.failures import failure_rows
 from routereval.report.site.formatting import Shown, shown, whole
@@ -44,9 +45,17 @@ class Page:
     values: Mapping[str, Any]
 
 
-def pages_of(inventory: Inventory, maker: BoardMaker, tests: Mapping[str, Tested]) -> Iterator[Page]:
-    """Every page but the one about method and data, which lists what was written."""
-    yield _index(inventory, maker)
+def pages_of(
+    inventory: Inventory, maker: BoardMaker, tests: Mapping[str, Tested], credits: Mapping[int, Credit]
+) -> Iterator[Page]:
+    """Every page but the one about method and data, which lists what was written.
+
+    Parameters
+    ----------
+    tests : by benchmark.
+    credits : of the routers that were submitted, by index.
+    """
+    yield _index(inventory, maker, credits)
     yield Page("benchmarks.html", "benchmarks", {"here": "benchmarks", "benchmarks": benchmark_rows(inventory, maker)})
     failures = failure_rows(inventory)
     yield Page("failures.html", "failures", {"here": "failures", "rows": failures.rows, "lead": failures.lead})
@@ -55,7 +64,7 @@ def pages_of(inventory: Inventory, maker: BoardMaker, tests: Mapping[str, Tested
 
     for benchmark in inventory.benchmarks:
         yield benchmark_page(inventory, maker, benchmark, tests.get(benchmark, Tested()))
-    yield from router_pages(inventory, maker)
+    yield from router_pages(inventory, maker, credits)
 
 
 def title_of(benchmark: str) -> str:
@@ -98,7 +107,7 @@ def summary(inventory: Inventory) -> str:
     )
 
 
-def _index(inventory: Inventory, maker: BoardMaker) -> Page:
+def _index(inventory: Inventory, maker: BoardMaker, credits: Mapping[int, Credit]) -> Page:
     axes = [{"name": "protocol", "title": "Protocol", "all": False, "values": inventory.protocols}]
     titles = {"benchmark": "Benchmark", "m": "Pool size m", "strategy": "Strategy", "encoder": "Encoder"}
     for name, title in titles.items():
@@ -107,12 +116,13 @@ def _index(inventory: Inventory, maker: BoardMaker) -> Page:
     board = maker.board(inventory.protocols[0]) if inventory.protocols else None
     embedded = {
         "routers": [[router.label, router_path(router), router.kind] for router in inventory.routers],
+        "credits": {router: credit.embedded for router, credit in credits.items()},
         "axes": axes,
         "columns": list(COLUMNS),
         "groups": [list(group) for group in GROUPS],
         "boards": {_key(axes, board): _embedded(board) for board in maker.boards.values()},
     }
-    groups = [] if board is None else board_groups(board_rows(inventory, board))
+    groups = [] if board is None else board_groups(board_rows(inventory, board, credits))
     return Page(
         "index.html",
         "index",
@@ -121,6 +131,7 @@ def _index(inventory: Inventory, maker: BoardMaker) -> Page:
             "summary": summary(inventory),
             "axes": axes,
             "board": groups,
+            "credited": bool(credits),
             "status": "" if board is None else f"{whole(board.scenes, 'scenario')}, protocol {board.choice.protocol}.",
             "benchmarks": benchmark_rows(inventory, maker),
             "data": script_json(embedded),
@@ -128,7 +139,7 @@ def _index(inventory: Inventory, maker: BoardMaker) -> Page:
     )
 
 
-def board_rows(inventory: Inventory, board: Board) -> list[dict[str, Any]]:
+def board_rows(inventory: Inventory, board: Board, credits: Mapping[int, Credit]) -> list[dict[str, Any]]:
     """The rows of a leaderboard, highest mu first."""
     rows = []
     for i in _order(board).tolist():
@@ -139,6 +150,7 @@ def board_rows(inventory: Inventory, board: Board) -> list[dict[str, Any]]:
                 "label": router.label,
                 "href": router_path(router),
                 "kind": router.kind,
+                "credit": credits.get(router.index),
                 "position": int(board.position[i]),
                 "numbers": numbers(board.values[i]),
                 "leads": router.index == board.leader,

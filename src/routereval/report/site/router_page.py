@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from routereval.references import REFERENCES
 from routereval.report.site.boards import BoardMaker, SceneRows
 from routereval.report.site.commands import commands_of, needs_data
+from routereval.report.site.credits import Credit
 from routereval.report.site.embedding import script_json
 from routereval.report.site.failures import described
 from routereval.report.site.formatting import seconds
@@ -25,7 +26,7 @@ SUMMARY = (("mu", 0), ("gain", 1), ("gap closed", 2), ("V_R", 3), ("V_B", 4), ("
 _LISTED_FAILURES = 200
 
 
-def router_pages(inventory: Inventory, maker: BoardMaker) -> Iterator[Page]:
+def router_pages(inventory: Inventory, maker: BoardMaker, credits: Mapping[int, Credit]) -> Iterator[Page]:
     """A page for each."""
     rows: dict[int, list[tuple[SceneRows, int]]] = {}
     for one in maker.scene_rows:
@@ -36,7 +37,8 @@ def router_pages(inventory: Inventory, maker: BoardMaker) -> Iterator[Page]:
         for index, members in by_router.items():
             runs.setdefault(index, {})[scene] = members
     for router in inventory.routers:
-        yield _page(inventory, maker, router, rows.get(router.index, []), runs.get(router.index, {}))
+        of = rows.get(router.index, []), runs.get(router.index, {})
+        yield _page(inventory, maker, router, *of, credits.get(router.index))
 
 
 def _page(
@@ -45,6 +47,7 @@ def _page(
     router: RouterEntry,
     rows: list[tuple[SceneRows, int]],
     runs: dict[Scene, list[Run]],
+    credit: Credit | None,
 ) -> Page:
     every = [run for members in runs.values() for run in members]
     failed = [run for run in every if run.error is not None]
@@ -58,6 +61,7 @@ def _page(
             "kind": router.kind,
             "code": router.code,
             "about": about(router.name),
+            "credit": credit,
             "params": [(name, _text(value)) for name, value in json.loads(router.params).items()],
             "summaries": _summaries(inventory, maker, router, runs),
             "scenes": [_scene(one, i, runs[one.scene]) for one, i in rows],

@@ -29,7 +29,7 @@ document.addEventListener("DOMContentLoaded", function () {
         var at = (i * 7 + c) * 3;
         numbers.push([R.unscaled(board.values[at]), R.unscaled(board.values[at + 1]), R.unscaled(board.values[at + 2])]);
       }
-      return { label: about[0], href: about[1], kind: about[2], position: board.position[i], have: board.have[i], scenes: board.scenes,
+      return { label: about[0], href: about[1], kind: about[2], credit: all.credits[router], position: board.position[i], have: board.have[i], scenes: board.scenes,
                numbers: numbers, leads: router === board.leader };
     });
   }
@@ -46,9 +46,16 @@ document.addEventListener("DOMContentLoaded", function () {
     return td;
   }
 
+  function by(credit) {
+    return R.element("span", { class: "by" }, [credit.by].concat(credit.links.flatMap(function (link) {
+      return [" ", R.element("a", { href: link[1], rel: "nofollow noopener noreferrer" }, [link[0]])];
+    })));
+  }
+
   function line(row) {
     var name = R.element("th", { scope: "row", "data-v": row.label }, [R.element("a", { href: row.href }, R.breakable(row.label))]);
     if (row.kind !== "router") name.append(R.element("span", { class: "kind" }, [row.kind]));
+    if (row.credit) name.append(by(row.credit));
     var partial = row.have < row.scenes;
     var tr = R.element("tr", { class: row.kind + (partial ? " partial" : "") }, [
       R.element("td", { class: "num place", "data-v": row.position || "" }, [row.position ? String(row.position) : "–"]), name]);
@@ -78,7 +85,7 @@ document.addEventListener("DOMContentLoaded", function () {
   function filter() {
     var search = form.elements.search.value.trim().toLowerCase();
     rows = read().filter(function (row) {
-      return (row.kind !== "reference" || form.elements.references.checked) && (row.kind !== "control" || form.elements.controls.checked) && row.label.toLowerCase().indexOf(search) >= 0;
+      return (row.kind !== "reference" || form.elements.references.checked) && (row.kind !== "control" || form.elements.controls.checked) && (row.label + (row.credit ? "\n" + row.credit.by : "")).toLowerCase().indexOf(search) >= 0;
     });
     Array.from(table.tBodies, function (body, i) {
       var own = rows.filter(function (row) { return part(row) === all.groups[i][1]; });
