@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from routereval.cli.shared import (
+    BenchmarksArgument,
     DataOption,
+    DrawsOption,
     EmbeddingsOption,
     EncoderOption,
     JsonOption,
@@ -26,6 +28,9 @@ from routereval.data.folders import write_folder
 
 if TYPE_CHECKING:
     from routereval.data.benchmark import BenchmarkData
+    from routereval.data.building import PoolPlan
+    from routereval.data.conditions import Metadata
+    from routereval.datasets import Datasets
 
 
 @app.command(
@@ -40,7 +45,7 @@ Examples:
 """
 )
 def build(
-    benchmarks: Annotated[list[str], typer.Argument(help="Benchmarks, globs ('m*'), table files.")],
+    benchmarks: BenchmarksArgument,
     out: Annotated[Path, typer.Option(help="Folder to write to; one folder per benchmark, none of them there yet.")],
     data: DataOption = None,
     pool_size: Annotated[
@@ -56,7 +61,7 @@ def build(
             "[default: the first three]",
         ),
     ] = None,
-    draws: Annotated[int, typer.Option(min=1, help="Random pools of each size.")] = 1,
+    draws: DrawsOption = 1,
     models: Annotated[
         list[str] | None,
         typer.Option(
@@ -93,10 +98,9 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """Pick pools and split prompts; write scenarios that run --data takes."""
-    from routereval.data.building import PoolPlan, built
+    from routereval.data.building import PoolPlan
     from routereval.data.scenario import STRATEGIES
     from routereval.errors import DataError, ParameterError
-    from routereval.report.terminal import progress
     from routereval.sources.model_metadata import load_metadata
 
     if metadata is not None and not where:
@@ -116,24 +120,7 @@ def build(
         restrict=restrict,
     )
     known = None if metadata is None else load_metadata(metadata)
-    names = benchmarks_named(benchmarks, datasets)
-    rows: list[dict[str, Any]] = []
-    impossible: list[str] = []
-    with progress("building", len(names)) as advance:
-        for name in names:
-            raw = datasets.unpooled(name)
-            # Embeddings that only count words would take prompts for near-identical that are not: after the split.
-            try:
-                made = built(raw, plan, protocol=protocol.value, metadata=known)
-            except DataError as error:
-                # The others need not wait for it; where there are none, it is the answer.
-                impossible.append(str(error))
-                advance()
-                continue
-            made = made if encoder == "auto" else datasets.encoded(made)
-            write_folder(out / made.benchmark, made)
-            rows.append(_row(made, out / made.benchmark))
-            advance()
+    rows, impossible = _write(benchmarks_named(benchmarks, datasets), datasets, plan, known, out)
     if not rows:
         raise DataError("; ".join(impossible))
     for reason in impossible:
@@ -143,6 +130,32 @@ def build(
         return
     _print(rows)
     tell(f"run them: routereval run '{rows[0]['benchmark']}/*/*' --data {out}")
+
+
+def _write(
+    names: Sequence[str], datasets: Datasets, plan: PoolPlan, known: Metadata | None, out: Path
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Build each benchmark and write it into its folder; what was made, and why nothing could be of the others."""
+    from routereval.data.building import built
+    from routereval.errors import DataError
+    from routereval.report.terminal import progress
+
+    rows, impossible = [], []
+    with progress("building", len(names)) as advance:
+        for name in names:
+            raw = datasets.unpooled(name)
+            try:
+                made = built(raw, plan, protocol=datasets.protocol, metadata=known)
+            except DataError as error:
+                # The others need not wait for it; where there are none, it is the answer.
+                impossible.append(str(error))
+            else:
+                # Embeddings that only count words would take prompts for near-identical that are not: after the split.
+                made = made if datasets.encoder == "auto" else datasets.encoded(made)
+                write_folder(out / made.benchmark, made)
+                rows.append(_row(made, out / made.benchmark))
+            advance()
+    return rows, impossible
 
 
 def _row(made: BenchmarkData, folder: Path) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from routereval.cli.choosing import able, asked, encoded, without_embeddings
 from routereval.cli.executing import (
     DaskOption,
     EventsOption,
@@ -37,7 +39,7 @@ from routereval.cli.shared import (
 )
 
 if TYPE_CHECKING:
-    from routereval.runner.plan import Task
+    from routereval.datasets import Selection
 
 
 @app.command(
@@ -97,70 +99,59 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Train and test routers on scenarios; store every run and print the table."""
-    from routereval.datasets import is_table
-    from routereval.encoders import NONE
-    from routereval.policies import EVERYTHING, PolicySpec, expanded, needs_embeddings, needs_subsets, on_device
     from routereval.results import ResultStore
     from routereval.runner.plan import plan
     from routereval.tuning import trials
 
     how = How(jobs, dask, timeout, memory_limit, threads, quiet, events)
     _ = how.limits  # what cannot be read is said before anything is done
-    texts = expanded(router or EVERYTHING)
-    policies = [on_device(PolicySpec.parse(text).build(), device) for text in texts]
-    # A group's member may be left out; who is named is told why it cannot run.
-    by_group = {text: policy for text, policy in zip(texts, policies, strict=True) if text not in (router or ())}
+    wanted = asked(router or (), device)
     datasets = datasets_of(data, encoder, columns, embeddings, protocol.value)
     selections = datasets.select(targets or ["demo"], skip_missing=skip_missing)
-    blind = []
-    for one in selections:
-        # Here, where there is a terminal for a bar: whoever works on it later finds it done.
-        ready = datasets.encoded(one.data)
-        blind += [one.data.benchmark] if ready.encoder == NONE else []
-        for note in ready.missing[len(one.data.missing) :]:
-            tell(f"{one.data.benchmark}: {note}")
+    blind = encoded(selections, datasets)
     if blind and not router:
-        left_out = [text for text, policy in zip(EVERYTHING, policies, strict=True) if needs_embeddings(policy)]
-        policies = [policy for policy in policies if not needs_embeddings(policy)]
-        tell(
-            f"{', '.join(blind)}: no texts and no embeddings, so {', '.join(left_out)} are left out; "
-            "give --embeddings FILE.npy or a column of texts"
-        )
-    for selection in selections:
-        if is_table(selection.data.source):
-            for note in selection.data.missing:
-                tell(f"{selection.data.benchmark}: {note}")
-    tasks: list[Task] = []
-    for one in selections:
-        left_out = [text for text, policy in by_group.items() if needs_subsets(policy) and one.data.subsets is None]
-        if left_out:
-            tell(
-                f"{one.data.benchmark}: the data do not say which subset a prompt belongs to, so {', '.join(left_out)} "
-                "is left out; for a table name the column: --map subset=COLUMN"
-            )
-        able = [policy for policy in policies if not any(policy is by_group[text] for text in left_out)]
-        tasks += plan(
+        wanted = without_embeddings(wanted, blind)
+    _tell_of_tables(selections)
+    tasks = [
+        task
+        for one in selections
+        for task in plan(
             [one],
-            able,
+            able(wanted, one.data),
             protocol=protocol.value,
             encoder=encoder,
             seeds=seed or [0],
             tune=trials(tune, budget),
             train_sizes=train_size or [None],
         )
+    ]
     keys = {spec.key for task in tasks for spec in task.specs}
     with ResultStore(results) as store:
         stored = len(keys & store.done())
         tell(f"{len(keys)} runs: {len(keys) - stored} new, {stored} stored in {results}")
-        if any(selection.data.synthetic for selection in selections):
-            from routereval.datasets import HOW_TO_GET
-
-            tell(f"the demo data are synthetic, made up to show how it works; {HOW_TO_GET}")
+        _tell_of_demo(selections)
         execute_shown(tasks, store, how, keys, len(keys) - stored)
         runs = store.runs(keys)
     print_runs(runs, as_json)
     if any(one.error for one in runs):
         raise typer.Exit(1)
+
+
+def _tell_of_tables(selections: Sequence[Selection]) -> None:
+    """How tables were read, where they left that open."""
+    from routereval.datasets import is_table
+
+    for one in selections:
+        if is_table(one.data.source):
+            for note in one.data.missing:
+                tell(f"{one.data.benchmark}: {note}")
+
+
+def _tell_of_demo(selections: Sequence[Selection]) -> None:
+    from routereval.datasets import HOW_TO_GET
+
+    if any(one.data.synthetic for one in selections):
+        tell(f"the demo data are synthetic, made up to show how it works; {HOW_TO_GET}")
 
 
 @app.command(

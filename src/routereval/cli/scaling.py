@@ -11,7 +11,9 @@ import typer
 
 from routereval.cli.shared import (
     DEFAULT_RESULTS,
+    BenchmarksArgument,
     DataOption,
+    DrawsOption,
     EmbeddingsOption,
     EncoderOption,
     JsonOption,
@@ -25,6 +27,9 @@ from routereval.cli.shared import (
 )
 
 if TYPE_CHECKING:
+    from routereval.data.benchmark import BenchmarkData
+    from routereval.datasets import Datasets
+    from routereval.results.curves import CurvePoint
     from routereval.scaling import Cost, ScalingPlan
 
 SHARES = tuple(tenths / 10 for tenths in range(11))
@@ -42,7 +47,7 @@ Examples:
 """
 )
 def scale(
-    benchmarks: Annotated[list[str], typer.Argument(help="Benchmarks, globs ('m*'), table files.")],
+    benchmarks: BenchmarksArgument,
     router: Annotated[
         list[str] | None, typer.Option("--router", "-r", help="Routers beside the oracle and chance; repeatable.")
     ] = None,
@@ -61,7 +66,7 @@ def scale(
     size: Annotated[
         list[int] | None, typer.Option("--size", "-m", min=2, help="Sizes of one's own; repeatable.")
     ] = None,
-    draws: Annotated[int, typer.Option(min=1, help="Random pools of each size.")] = 100,
+    draws: DrawsOption = 100,
     router_draws: Annotated[
         int,
         typer.Option(min=1, help="The same for routers that have to be fitted on each pool, on the short grid."),
@@ -84,15 +89,11 @@ def scale(
     as_json: JsonOption = False,
 ) -> None:
     """Draw random pools of every size: how oracle, chance and routers grow with the number of candidates."""
-    from routereval.data.building import with_split
     from routereval.data.scaling import grid_named, short_grid
     from routereval.policies import PolicySpec
     from routereval.report.curves import curve_rows, published_rows
     from routereval.report.scaling_figure import check_format, save_scaling_figure
-    from routereval.report.terminal import progress
-    from routereval.results import ResultStore
-    from routereval.scaling import ScalingPlan, cost
-    from routereval.scaling import scale as draw
+    from routereval.scaling import ScalingPlan
 
     if plot is not None:
         check_format(plot)
@@ -101,43 +102,58 @@ def scale(
     scope = on or ("test" if routers else "all")
     plans: list[ScalingPlan] = []
     for name in benchmarks_named(benchmarks, datasets):
-        ready = datasets.unpooled(name)
-        models = ready.scores.shape[1]
-        sizes = sorted(set(size)) if size else grid_named(grid, models, ready.benchmark)
+        raw = datasets.unpooled(name)
+        models = raw.scores.shape[1]
+        sizes = sorted(set(size)) if size else grid_named(grid, models, raw.benchmark)
         few = sizes if size else sorted(set(sizes) & set(short_grid(models)))
-        if scope == "test" and not ready.pools:
-            # A whole leaderboard is split as it is for runs; what has a split of its own keeps it.
-            ready = with_split(ready, protocol.value)
-        ready = datasets.encoded(ready) if routers else ready
+        ready = _ready(raw, datasets, scope, bool(routers))
         plans.append(ScalingPlan(ready, sizes, routers, scope, protocol.value, draws, seed, router_draws, few))
-    points = []
+    points = _points(plans, results)
+    shares = SHARES if share is None else tuple(dict.fromkeys(share))
+    names = list(dict.fromkeys(plan.data.benchmark for plan in plans))
+    theirs = published_rows(names, shares) if published else []
+    if published and not theirs:
+        tell(f"nothing is published on {', '.join(names)} for these p")
+    rows = curve_rows(points, shares) + theirs if as_json or plot is not None else []
+    if plot is not None:
+        save_scaling_figure(plot, rows, {plan.data.benchmark: plan.data.reference_score for plan in plans})
+        tell(f"drawn into {plot}")
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    if share is None:
+        shares = PRINTED_SHARES
+        theirs = published_rows(names, (1, *PRINTED_SHARES, 0)) if published else []
+    shown = set(size or ()) or {m for plan in plans for m in short_grid(plan.data.scores.shape[1])}
+    _print(curve_rows([point for point in points if point.m in shown], shares) + theirs, names)
+    if hidden := sorted({point.m for point in points} - shown):
+        tell(f"{len(hidden)} more sizes up to {hidden[-1]}: --json, --plot")
+
+
+def _ready(raw: BenchmarkData, datasets: Datasets, scope: str, fits: bool) -> BenchmarkData:
+    """The benchmark with the split and the embeddings that the scope and routers ask for."""
+    from routereval.data.building import with_split
+
+    # A whole leaderboard is split as it is for runs; what has a split of its own keeps it.
+    split = with_split(raw, datasets.protocol) if scope == "test" and not raw.pools else raw
+    return datasets.encoded(split) if fits else split
+
+
+def _points(plans: Sequence[ScalingPlan], results: Path) -> list[CurvePoint]:
+    """The points of all plans; what is not stored is drawn, and stored."""
+    from routereval.report.terminal import progress
+    from routereval.results import ResultStore
+    from routereval.scaling import cost
+    from routereval.scaling import scale as draw
+
+    points: list[CurvePoint] = []
     with ResultStore(results) as store:
         left = [cost(plan, store) for plan in plans]
         _tell_cost(plans, left, results)
         with progress("drawing", sum((one.steps for one in left), 0)) as advance:
             for plan in plans:
                 points += draw(plan, store, advance)
-    shares = SHARES if share is None else tuple(dict.fromkeys(share))
-    names = list(dict.fromkeys(plan.data.benchmark for plan in plans))
-    theirs = published_rows(names, shares) if published else []
-    if published and not theirs:
-        tell(f"nothing is published on {', '.join(names)} for these p")
-    if as_json or plot is not None:
-        rows = curve_rows(points, shares)
-        if plot is not None:
-            references = {plan.data.benchmark: plan.data.reference_score for plan in plans}
-            save_scaling_figure(plot, rows + theirs, references)
-            tell(f"drawn into {plot}")
-    if as_json:
-        typer.echo(json.dumps(rows + theirs, indent=1))
-        return
-    shown = set(size or ()) or {m for plan in plans for m in short_grid(plan.data.scores.shape[1])}
-    printed = shares if share is not None else PRINTED_SHARES
-    if published and share is None:
-        theirs = published_rows(names, (1, *PRINTED_SHARES, 0))
-    _print(curve_rows([point for point in points if point.m in shown], printed) + theirs, names)
-    if hidden := sorted({point.m for point in points} - shown):
-        tell(f"{len(hidden)} more sizes up to {hidden[-1]}: --json, --plot")
+    return points
 
 
 def _tell_cost(plans: Sequence[ScalingPlan], left: Sequence[Cost], results: Path) -> None:

@@ -37,6 +37,8 @@ class ProtocolName(StrEnum):
     paper = "paper"
 
 
+BenchmarksArgument = Annotated[list[str], typer.Argument(help="Benchmarks, globs ('m*'), table files.")]
+DrawsOption = Annotated[int, typer.Option(min=1, help="Random pools of each size.")]
 DataOption = Annotated[
     Path | None,
     typer.Option(
