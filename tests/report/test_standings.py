@@ -50,6 +50,24 @@ def run(
 GOOD, MIDDLING, BAD = [1.0] * 3 + [0.0], [1.0, 0.0, 1.0, 0.0], [0.0] * 3 + [1.0]
 
 
+def test_the_lead_over_a_published_baseline_is_of_the_same_prompts_and_is_said() -> None:
+    n = 60
+    better = [1.0] * 50 + [0.0] * 10
+    worse = [1.0] * 40 + [0.0] * 20
+    found = standings_of([run("ridge", better), run("knn", worse), run("kmeans", better)])
+    by_label = {one.label: one for one in found.complete}
+    lead = by_label["ridge"].lead(by_label["knn"])
+    assert lead.value == pytest.approx(10 / n)
+    # A difference of 10 in 60 prompts: its error is that of the difference, not of either mean.
+    half = 1.96 * math.sqrt(10 / n * 50 / n / n)
+    assert lead.interval == pytest.approx((10 / n - half, 10 / n + half), abs=0.02)
+    assert by_label["ridge"].lead(by_label["kmeans"]) == Score(0.0, (0.0, 0.0))
+    (said,) = (line for line in sentences(found) if "published baselines" in line)
+    assert said.startswith("ridge less the published baselines, in the mean: ")
+    assert "kmeans +0.000" in said
+    assert "knn +0.167 [" in said
+
+
 def test_ranks_are_means_over_cells_and_equals_share() -> None:
     runs = [run("knn", GOOD), run("kmeans", MIDDLING), run("ridge", MIDDLING)]
     runs += [run("knn", BAD, m=5), run("kmeans", MIDDLING, m=5), run("ridge", GOOD, m=5)]

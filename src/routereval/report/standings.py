@@ -24,6 +24,8 @@ from routereval.results.run import router_label
 from routereval.stats import Interval, interval, resampled_means
 
 BASELINE = "best_single"
+PUBLISHED = ("knn", "kmeans", "linear", "mlp")
+"""The paper's baselines with the paper's parameters; that they are those is in their labels."""
 Cell = tuple[str, str, str, str, int]
 """Benchmark, protocol, encoder, data, pool size."""
 _COLUMNS = ("chosen", "best_single_train", "oracle")
@@ -60,6 +62,7 @@ class Standing:
     gain : by benchmark mu minus that of the model best on train.
     fit_seconds, predict_seconds : mean over runs.
     cells : how many of all cells it has; failed : how many of its runs failed.
+    resampled_gain : mean gain in every resample, (draws,); resamples are the same for all routers.
     """
 
     label: str
@@ -73,6 +76,12 @@ class Standing:
     predict_seconds: float
     cells: int
     failed: int
+    resampled_gain: NDArray[np.float64] = field(repr=False, compare=False)
+
+    def lead(self, other: Standing) -> Score:
+        """Mean gain less that of another router on the same cells, with the interval of the difference."""
+        difference = self.resampled_gain - other.resampled_gain
+        return Score(self.mean_gain.value - other.mean_gain.value, interval(difference))
 
 
 @dataclass(frozen=True)
@@ -220,6 +229,7 @@ def _standing(
         predict_seconds=float(np.mean([run.predict_seconds for run in runs])),
         cells=len(have),
         failed=sum(run.error is not None for members in everything.values() for run in members),
+        resampled_gain=drawn[0] - drawn[1],
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from routereval.report.printable import printable
-from routereval.report.standings import BASELINE, Score, Standing, Standings
+from routereval.report.standings import BASELINE, PUBLISHED, Score, Standing, Standings
 
 
 def overall_rows(standings: Standings) -> list[dict[str, str]]:
@@ -96,11 +96,23 @@ def sentences(standings: Standings) -> list[str]:
         f"{sum(one.mean_gain.above_zero for one in routers)} of {len(routers)} routers beat it, "
         f"{sum(one.mean_gain.below_zero for one in routers)} fall below it (95 % intervals)"
     )
+    said += _over_published(standings)
     if not math.isnan(standings.friedman_p):
         said.append(
             f"Friedman p = {standings.friedman_p:.2g} over {standings.cells} cells; mean ranks differ from "
             f"{standings.critical_difference:.2f} on (Nemenyi, 5 %)"
         )
+    return said
+
+
+def _over_published(standings: Standings) -> list[str]:
+    """How far those that beat the best single model over all are above the published baselines that have every cell."""
+    published = [one for one in standings.complete if one.label in PUBLISHED]
+    best = [one for one in standings.complete if one.mean_gain.above_zero and one not in published]
+    said = []
+    for one in sorted(best, key=lambda one: -one.mean_gain.value) if published else []:
+        leads = [f"{other.label} {_signed(one.lead(other))}" for other in published]
+        said.append(f"{one.label} less the published baselines, in the mean: {', '.join(leads)}")
     return said
 
 
