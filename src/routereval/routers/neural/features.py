@@ -13,7 +13,7 @@ from routereval.routers.neural.batching import Indices, shuffled_batches
 from routereval.routers.neural.checkpoints import Checkpoint
 from routereval.routers.neural.devices import Device
 from routereval.routers.neural.held_out import held_out
-from routereval.routers.neural.loop import Trained, train
+from routereval.routers.neural.loop import Loss, Trained, Validate, train
 from routereval.routers.neural.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,43 +69,59 @@ def train_on_features(
     -------
     What the training came to; None where there are too few prompts to learn from, and the initial weights stay.
     """
-    import torch
-
     if judge is None or not np.isfinite(judge.targets).any():
         rows, aside = held_out(len(learn.features), *names)
         learn, judge = learn.rows(rows), learn.rows(aside)
     if not len(learn.features):
         return None
-    x, targets, judged_x, judged_targets = (
-        torch.from_numpy(np.array(values)).to(device.name)
-        for part in (learn, judge)
-        for values in (part.features, part.targets)
+    count = len(learn.features)
+    return train(
+        module,
+        _loss_on(learn, objective, device),
+        lambda rng: shuffled_batches(count, settings.batch, rng),
+        settings,
+        names=names,
+        device=device,
+        validate=_score_on(judge, judged_by or objective, device),
+        checkpoint=checkpoint,
     )
-    judged_by = judged_by or objective
+
+
+def _loss_on(examples: Examples, objective: Objective, device: Device) -> Loss:
+    """The objective of a module on a batch of these prompts, given by their positions."""
+    import torch
+
+    x, targets = _tensors(examples, device)
 
     def loss(module: torch.nn.Module, index: Indices) -> torch.Tensor:
         some = torch.from_numpy(index).to(device.name)
         return objective(module(x[some]).float(), targets[some])
 
+    return loss
+
+
+def _score_on(examples: Examples, objective: Objective, device: Device) -> Validate:
+    """How good a module is on all of these prompts: minus the mean of the objective."""
+    x, targets = _tensors(examples, device)
+
     def score(module: torch.nn.Module) -> float:
         total = 0.0
-        for start in range(0, len(judged_x), _PREDICTED):
+        for start in range(0, len(x), _PREDICTED):
             stretch = slice(start, start + _PREDICTED)
             with device.autocast():
-                outputs = module(judged_x[stretch]).float()
-            total -= float(judged_by(outputs, judged_targets[stretch])) * len(outputs)
-        return total / len(judged_x)
+                outputs = module(x[stretch]).float()
+            total -= float(objective(outputs, targets[stretch])) * len(outputs)
+        return total / len(x)
 
-    return train(
-        module,
-        loss,
-        lambda rng: shuffled_batches(len(x), settings.batch, rng),
-        settings,
-        names=names,
-        device=device,
-        validate=score,
-        checkpoint=checkpoint,
-    )
+    return score
+
+
+def _tensors(examples: Examples, device: Device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features and targets on the device; copies, since PyTorch wants arrays that may be written to."""
+    import torch
+
+    x, targets = (torch.from_numpy(np.array(one)).to(device.name) for one in (examples.features, examples.targets))
+    return x, targets
 
 
 def outputs_of(module: torch.nn.Module, features: NDArray[np.float32], device: Device) -> NDArray[np.float64]:

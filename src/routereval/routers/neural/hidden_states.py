@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -67,32 +67,51 @@ def hidden_states(
     known = cache.get(list(dict.fromkeys(hashes)))
     new = {h: text for h, text in zip(hashes, texts, strict=True) if h not in known}
     if new:
-        order, pending = list(new), [_sayable(text) for text in new.values()]
-        tokens = tokenised(network.tokenizer, pending, network.limit, truncation)
-        whole = tokenised(network.tokenizer, pending, network.limit + 1, truncation).lengths > network.limit
-        with deterministic("hidden states"):
-            module = module_of(network, "encoder", layers=True).to(device.name).eval()
-
-        def one(part: Indices) -> NDArray[np.float32]:
-            import torch
-
-            ids, mask = padded(tokens, part, network.pad, device.name)
-            with torch.no_grad(), device.autocast():
-                states = module(input_ids=ids, attention_mask=mask).hidden_states
-            if not -len(states) <= layer < len(states):
-                last = len(states) - 1
-                raise ParameterError(f"probe has layer = {layer}; {name} has layers 0 to {last}, or -1 to -{last + 1}")
-            return np.asarray(pooled(states[layer].float(), mask, pooling).cpu().numpy(), dtype=np.float32)
-
-        batches = sorted_batches(tokens.lengths, _TOGETHER)
-        for start in range(0, len(batches), _KEPT):
-            for part, vectors in in_parts(batches[start : start + _KEPT], one):
-                found = [order[i] for i in part]
-                cache.put(found, vectors, whole[part], f"{network.limit} tokens")
-                known |= {h: (v, bool(c)) for h, v, c in zip(found, vectors, whole[part], strict=True)}
+        known |= _computed(
+            network, new, cache, name=name, layer=layer, pooling=pooling, truncation=truncation, device=device
+        )
     if not hashes:
         return np.zeros((0, 1), dtype=np.float32), 0
     return np.stack([known[h][0] for h in hashes]), sum(known[h][1] for h in hashes)
+
+
+def _computed(
+    network: Pretrained,
+    texts: Mapping[bytes, str],
+    cache: EmbeddingCache,
+    *,
+    name: str,
+    layer: int,
+    pooling: Pooling,
+    truncation: Literal["first", "last"],
+    device: Device,
+) -> dict[bytes, tuple[NDArray[np.float32], bool]]:
+    """Vectors of texts, and whether each was cut, by hash as the texts are; kept in the cache as they come."""
+    order, pending = list(texts), [_sayable(text) for text in texts.values()]
+    tokens = tokenised(network.tokenizer, pending, network.limit, truncation)
+    whole = tokenised(network.tokenizer, pending, network.limit + 1, truncation).lengths > network.limit
+    with deterministic("hidden states"):
+        module = module_of(network, "encoder", layers=True).to(device.name).eval()
+
+    def one(part: Indices) -> NDArray[np.float32]:
+        import torch
+
+        ids, mask = padded(tokens, part, network.pad, device.name)
+        with torch.no_grad(), device.autocast():
+            states = module(input_ids=ids, attention_mask=mask).hidden_states
+        if not -len(states) <= layer < len(states):
+            last = len(states) - 1
+            raise ParameterError(f"probe has layer = {layer}; {name} has layers 0 to {last}, or -1 to -{last + 1}")
+        return np.asarray(pooled(states[layer].float(), mask, pooling).cpu().numpy(), dtype=np.float32)
+
+    computed: dict[bytes, tuple[NDArray[np.float32], bool]] = {}
+    batches = sorted_batches(tokens.lengths, _TOGETHER)
+    for start in range(0, len(batches), _KEPT):
+        for part, vectors in in_parts(batches[start : start + _KEPT], one):
+            found = [order[i] for i in part]
+            cache.put(found, vectors, whole[part], f"{network.limit} tokens")
+            computed |= {h: (v, bool(c)) for h, v, c in zip(found, vectors, whole[part], strict=True)}
+    return computed
 
 
 def pooled(states: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
