@@ -42,7 +42,11 @@ def test_workers_end_with_the_driver_they_work_for(site, eventually, is_running)
     process = site.start(*words)
     eventually(lambda: len(site.log("fit")) == 2)
     process.kill()
-    eventually(lambda: not any(is_running(int(pid)) for _, _, pid, _ in site.log("fit")), 20)
+    process.wait()
+    workers = [int(pid) for _, _, pid, _ in site.log("fit")]
+    eventually(lambda: not any(map(is_running, workers)), 20)
+    assert process.returncode == -signal.SIGKILL
+    assert [pid for pid in workers if is_running(pid)] == []
 
 
 def test_two_drivers_with_workers_may_write_to_one_file(site) -> None:

@@ -80,6 +80,7 @@ def execute_shown(tasks: Sequence[Task], store: ResultStore, how: How, keys: set
         return
 
     def stored() -> str:
+        """How many of the runs are stored by now, as a sentence."""
         return f"{len(keys & store.done())} of {len(keys)} runs are stored in {store.path}"
 
     limits = how.limits

@@ -207,6 +207,7 @@ class _Source:
 
     @classmethod
     def opened(cls, place: int, path: Path, stack: ExitStack) -> _Source:
+        """The file, open until the stack is left; a ResultsError where it lacks a column that every version wrote."""
         connection = stack.enter_context(closing(connect(path, create=False)))
         with reporting(path):
             connection.isolation_level = None
@@ -223,11 +224,13 @@ class _Source:
         return cls(place, path, connection, tables)
 
     def dated(self) -> _Source:
+        """The same, with the time at which the newest of its runs ended."""
         with reporting(self.path):
             (newest,) = self.connection.execute("SELECT max(ended) FROM runs").fetchone()
         return replace(self, newest=str(newest or ""))
 
     def rows(self, rules: Rules) -> Iterator[tuple[tuple[Any, ...], int, _Source, Row]]:
+        """One table's rows, ascending by key: the key, this file's place among the files, the file, the row."""
         names = self.tables[rules.table]
         with reporting(self.path):
             for values in self.connection.execute(

@@ -115,6 +115,7 @@ class _Call:
         self.future: Future[Any] = Future()
 
     def settle(self, answer: bytes) -> None:
+        """Give the future what came back: the value, the exception that was raised, or the bytes as they are."""
         if not self.loads:
             self.future.set_result(answer)
             return
@@ -139,12 +140,14 @@ class _Keeper:
         self._now: tuple[str, float] | None = None
 
     def start_if_new(self) -> bool:
+        """Start the thread unless it was started before; whether it was now."""
         if self._thread.ident is None:
             self._thread.start()
             return True
         return False
 
     def activity(self) -> Activity | None:
+        """The call its process is at, and for how long; None where it waits for one."""
         now, process = self._now, self._process
         if now is None:
             return None
@@ -152,9 +155,11 @@ class _Keeper:
         return Activity(where, now[0], time.monotonic() - now[1])
 
     def give_up(self) -> None:
+        """End the call it is at, and begin no other."""
         self._given_up = True
 
     def join(self) -> None:
+        """Wait until the thread has ended, and its process with it."""
         if self._thread.ident is not None:
             self._thread.join()
 
