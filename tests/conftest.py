@@ -3,7 +3,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -27,3 +30,36 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # So it is for what a shell starts in the background, and processes that tests interrupt would inherit it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(name="routereval")
+def _routereval(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., Finished]:
+    """Runs a command in an empty folder."""
+    from routereval import cli
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ROUTEREVAL_DATA", raising=False)
+
+    def call(*words: str) -> Finished:
+        monkeypatch.setattr("sys.argv", ["routereval", *words])
+        monkeypatch.setattr("sys.path", sys.path[:])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as leave:
+            code = int(leave.code or 0)
+        captured = capsys.readouterr()
+        return Finished(code, captured.out, captured.err)
+
+    return call

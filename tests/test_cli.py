@@ -12,39 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from routereval import cli
-
 ROW_KEYS = [
     *("scenario", "router", "params", "protocol", "encoder", "seed", "mu", "mu_low", "mu_high", "V_R", "V_B"),
     *("V_B_train", "E_p", "choice_entropy", "gap_closed", "regret", "seconds", "error"),
 ]
-
-
-class Finished:
-    """What a command printed and how it ended."""
-
-    def __init__(self, code: int, out: str, err: str):
-        self.code, self.out, self.err = code, out, err
-
-
-@pytest.fixture
-def routereval(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
-    """Runs a command in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ROUTEREVAL_DATA", raising=False)
-
-    def call(*words: str) -> Finished:
-        monkeypatch.setattr("sys.argv", ["routereval", *words])
-        monkeypatch.setattr("sys.path", __import__("sys").path[:])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as leave:
-            code = int(leave.code or 0)
-        captured = capsys.readouterr()
-        return Finished(code, captured.out, captured.err)
-
-    return call
 
 
 def test_run_prints_a_table_and_says_what_is_new_and_what_is_stored(routereval) -> None:

@@ -12,37 +12,9 @@ import numpy as np
 import pytest
 
 import routereval as rv
-from routereval import cli
 from routereval.results.submitted import submissions_in
 
 SCENARIO = "demo_chat/strong_to_weak/10"
-
-
-class Finished:
-    """What a command printed and how it ended."""
-
-    def __init__(self, code: int, out: str, err: str):
-        self.code, self.out, self.err = code, out, err
-
-
-@pytest.fixture
-def routereval(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
-    """Runs a command in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ROUTEREVAL_DATA", raising=False)
-
-    def call(*words: str) -> Finished:
-        monkeypatch.setattr("sys.argv", ["routereval", *words])
-        monkeypatch.setattr("sys.path", sys.path[:])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as leave:
-            code = int(leave.code or 0)
-        captured = capsys.readouterr()
-        return Finished(code, captured.out, captured.err)
-
-    return call
 
 
 @pytest.fixture(scope="module")
