@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from routereval.data.outcome import Outcome
 from routereval.report.figures.frames import frame_of, grouped, task_titles
 from routereval.report.figures.spec import Drawn, FigureSpec, Missing
-from routereval.report.figures.statement import more_tasks, stated
+from routereval.report.figures.statement import left_out, more_tasks, stated, versions_of
 from routereval.report.figures.style import (
     COLOURS,
     NORMAL,
@@ -144,11 +144,9 @@ def draw(view: ResultsView) -> Drawn | Missing:
         notes.append(f"Without predictions in the file: {listed(sorted(silent))}.")
     drawn = {label for _, label in found}
     rest = [label for label in (*choice.routers, *choice.left_out) if label not in (*drawn, *unscaled, *silent, BASE)]
-    if rest:
-        notes.append(f"Not shown: {listed(rest)} (--router chooses).")
-    versions = {run.versions.get("routereval", "?") for run in view.runs}
     data = [(*task, count) for task, count in prompts.items()]
-    note = "\n".join([*notes, *more_tasks(view, tasks), stated(view, seeds, data, versions)])
+    statement = stated(view, seeds, data, versions_of(view.runs))
+    note = "\n".join([*notes, *left_out(rest), *more_tasks(view, tasks), statement])
     put_note(figure, note)
     rows = [row for (task, label), one in found.items() for row in _rows(view, task, label, one)]
     return Drawn(figure, frame_of(rows, SCHEMA), note)

@@ -13,7 +13,7 @@ from routereval.data.scores import ScoreMatrix
 from routereval.report.figures.frames import frame_of, grouped
 from routereval.report.figures.scenarios import a_run_of, in_order, more_scenarios, scenarios_of, title
 from routereval.report.figures.spec import Drawn, FigureSpec, Missing
-from routereval.report.figures.statement import stated
+from routereval.report.figures.statement import stated, versions_of
 from routereval.report.figures.style import (
     NO_RECORD,
     NORMAL,
@@ -108,8 +108,7 @@ def draw(view: ResultsView) -> Drawn | Missing:
     notes = [ABOUT, *([GRADED] if graded else [])]
     if any(scenario[2] > MOST_MODELS for scenario in shown):
         notes.append(f"Of larger pools the {MOST_MODELS} most accurate models.")
-    versions = {run.versions.get("routereval", "?") for run in view.runs}
-    statement = stated(view, (), [(*task, count) for task, count in sorted(data.items())], versions)
+    statement = stated(view, (), [(*task, count) for task, count in sorted(data.items())], versions_of(view.runs))
     note = "\n".join([" ".join(notes), *more_scenarios(everything, shown), statement])
     put_note(figure, note)
     return Drawn(figure, frame_of([row for one in shown for row in rows[one]], SCHEMA), note)

@@ -59,7 +59,7 @@ def draw(view: ResultsView) -> Drawn | Missing:
         notes.append("An arrow: beyond the edge, with its number.")
     if partly:
         notes.append(f"Left out where a scenario is missing: {listed(sorted(partly))}.")
-    note = "\n".join([" ".join(notes), *left_out(choice), *more_tasks(view, tasks), statement(view, cells)])
+    note = "\n".join([" ".join(notes), *left_out(choice.left_out), *more_tasks(view, tasks), statement(view, cells)])
     put_note(figure, note)
     return Drawn(figure, frame_of([{k: v for k, v in row.items() if k in SCHEMA} for row in rows], SCHEMA), note)
 

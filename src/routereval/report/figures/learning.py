@@ -12,15 +12,14 @@ import numpy as np
 from routereval.report.figures.cells import Cell, cell_of, estimate
 from routereval.report.figures.frames import described, frame_of, grouped, task_titles
 from routereval.report.figures.spec import Drawn, FigureSpec, Missing
-from routereval.report.figures.statement import more_tasks, stated
+from routereval.report.figures.statement import left_out, more_tasks, stated, versions_of
 from routereval.report.figures.style import (
     MOST_PANELS,
     NORMAL,
     SMALL,
     counted,
+    legend,
     line,
-    listed,
-    name_shown,
     panels,
     put_note,
     short,
@@ -74,14 +73,12 @@ def draw(view: ResultsView) -> Drawn | Missing:
         cells = [cell for points in curves.values() for point in points for cell in point.cells.values()]
         seeds |= {seed for cell in cells for seed in cell.seeds}
         data.append((*task, max((cell.prompts for cell in cells), default=None)))
-    _legend(figure, labels)
+    legend(figure, {label: {"linewidth": 1.4, **line(i)} for i, label in enumerate(labels)})
     figure.supxlabel("training prompts", fontsize=NORMAL)
     figure.supylabel("mean score mu", fontsize=NORMAL)
     notes = ["Means over the strategies that every size has, and over seeds; bands: 95 % intervals over test prompts."]
-    if others:
-        notes.append(f"Not shown: {listed(others)} (--router chooses).")
-    versions = {run.versions.get("routereval", "?") for run in view.partial}
-    note = "\n".join([*notes, *more_tasks(view, shown, tasks), stated(view, seeds, data, versions)])
+    statement = stated(view, seeds, data, versions_of(view.partial))
+    note = "\n".join([*notes, *left_out(others), *more_tasks(view, shown, tasks), statement])
     put_note(figure, note)
     return Drawn(figure, frame_of(rows, SCHEMA), note)
 
@@ -169,14 +166,6 @@ def _lines(axes: Axes, curves: Curves) -> None:
             name, (0.01, value), xycoords=("axes fraction", "data"), xytext=(0, 2), textcoords="offset points",
             fontsize=SMALL - 0.5, color="0.2", bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.6},
         )  # fmt: skip
-
-
-def _legend(figure: Any, labels: Sequence[str]) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [Line2D([], [], linewidth=1.4, markersize=4, **line(i)) for i in range(len(labels))]
-    names = [name_shown(label) for label in labels]
-    figure.legend(handles, names, loc="outside right upper", fontsize=SMALL + 0.5, frameon=False, handlelength=3.2)
 
 
 def alt(frame: pl.DataFrame) -> str:

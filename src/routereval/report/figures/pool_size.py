@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from routereval.report.figures.cells import Cell, estimate
@@ -15,10 +15,9 @@ from routereval.report.figures.style import (
     MOST_PANELS,
     NORMAL,
     NOTHING_RAN,
-    SMALL,
     counted,
+    legend,
     line,
-    name_shown,
     panels,
     put_note,
     short,
@@ -67,12 +66,12 @@ def draw(view: ResultsView) -> Drawn | Missing:
         axes.set_xticks(sizes, [str(m) for m in sizes])
         axes.minorticks_off()
         axes.set_title(title, fontsize=NORMAL)
-    _legend(figure, choice, styles)
+    legend(figure, {label: {"linewidth": 1.3, **styles[label]} for label in choice.everyone})
     figure.supxlabel("candidates m", fontsize=NORMAL)
     figure.supylabel("mean score mu", fontsize=NORMAL)
     notes = ["Means over the strategies that every size has, 95 % intervals; pools are those of the benchmark."]
     shown = {key: cell for key, cell in cells.items() if key[:2] in tasks}
-    note = "\n".join([*notes, *left_out(choice), *more_tasks(view, tasks, several), statement(view, shown)])
+    note = "\n".join([*notes, *left_out(choice.left_out), *more_tasks(view, tasks, several), statement(view, shown)])
     put_note(figure, note)
     return Drawn(figure, frame_of(rows, SCHEMA), note)
 
@@ -104,15 +103,6 @@ def _styles(choice: Choice) -> dict[str, dict[str, Any]]:
     for i, label in enumerate(choice.references):
         styles[label] = {"color": "0.5", "linestyle": DASHES[i % len(DASHES)], "marker": "+x12"[i % 4]}
     return styles
-
-
-def _legend(figure: Any, choice: Choice, styles: Mapping[str, dict[str, Any]]) -> None:
-    from matplotlib.lines import Line2D
-
-    names: Sequence[str] = choice.everyone
-    handles = [Line2D([], [], linewidth=1.3, markersize=4, **styles[label]) for label in names]
-    labels = [name_shown(label) for label in names]
-    figure.legend(handles, labels, loc="outside right upper", fontsize=SMALL + 0.5, frameon=False, handlelength=3.2)
 
 
 def alt(frame: pl.DataFrame) -> str:

@@ -12,7 +12,7 @@ from routereval.references import REFERENCES
 from routereval.report.critical_difference import diagram
 from routereval.report.figures.frames import frame_of
 from routereval.report.figures.spec import Drawn, FigureSpec, Missing
-from routereval.report.figures.statement import stated
+from routereval.report.figures.statement import stated, versions_of
 from routereval.report.figures.style import counted, listed, put_note, short
 from routereval.report.figures.view import ResultsView
 from routereval.report.standings import nemenyi
@@ -86,8 +86,7 @@ def _notes(ranks: dict[str, float], shown: list[str], everyone: dict[str, Any], 
 
 def _statement(view: ResultsView, cells: list[tuple[Any, ...]], seeds: set[int]) -> str:
     data = dict.fromkeys((benchmark, hash_) for benchmark, hash_, _ in cells)
-    versions = {run.versions.get("routereval", "?") for run in view.runs}
-    return stated(view, seeds, [(benchmark, hash_, None) for benchmark, hash_ in data], versions)
+    return stated(view, seeds, [(benchmark, hash_, None) for benchmark, hash_ in data], versions_of(view.runs))
 
 
 def alt(frame: pl.DataFrame) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from routereval.report.figures.cells import Cell
 from routereval.report.figures.style import listed, short
-from routereval.report.figures.view import CellKey, Choice, ResultsView, Task
+from routereval.report.figures.view import CellKey, ResultsView, Task
+from routereval.results import StoredRun
 
 HASH = 8
 """How many characters of a data hash are shown."""
@@ -46,11 +47,14 @@ def stated(
     return "; ".join(said)
 
 
-def left_out(choice: Choice) -> list[str]:
+def versions_of(runs: Iterable[StoredRun]) -> set[str]:
+    """The versions of RouterEval that made them."""
+    return {run.versions.get("routereval", "?") for run in runs}
+
+
+def left_out(labels: Sequence[str]) -> list[str]:
     """A sentence on the routers that are not shown, where there are any."""
-    if not choice.left_out:
-        return []
-    return [f"Not shown: {listed(choice.left_out)} (--router chooses)."]
+    return [f"Not shown: {listed(labels)} (--router chooses)."] if labels else []
 
 
 def more_tasks(view: ResultsView, shown: Sequence[Task], among: Sequence[Task] | None = None) -> list[str]:

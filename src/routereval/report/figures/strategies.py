@@ -49,7 +49,7 @@ def draw(view: ResultsView) -> Drawn | Missing:
     figure = plot.figure(task_titles(tasks), values)
     shown = {key: cell for key, cell in cells.items() if key[:2] in tasks}
     notes = ["Rows: routers, best on top, then references, which read the answers. Each mark is the mean over seeds."]
-    notes += left_out(choice) + more_tasks(view, tasks)
+    notes += left_out(choice.left_out) + more_tasks(view, tasks)
     note = "\n".join([*notes, statement(view, shown)])
     put_note(figure, note)
     return Drawn(figure, frame_of(rows, SCHEMA), note)

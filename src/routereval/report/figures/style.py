@@ -6,7 +6,7 @@ import math
 import re
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,6 +120,15 @@ def panels(
     for axes in grid[:count]:
         plain(axes)
     return figure, grid[:count]
+
+
+def legend(figure: Figure, styles: Mapping[str, Mapping[str, Any]]) -> None:
+    """Names of lines beside the panels, each with a piece of its line."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], markersize=4, **style) for style in styles.values()]
+    names = [name_shown(label) for label in styles]
+    figure.legend(handles, names, loc="outside right upper", fontsize=SMALL + 0.5, frameon=False, handlelength=3.2)
 
 
 def plain(axes: Axes) -> None:
