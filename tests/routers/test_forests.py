@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,19 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 import routereval as rv
 from routereval.errors import ParameterError
+from routereval.policies import describe
 from routereval.routers.components import projected
 from routereval.routers.forests import as_arrays, ends, means_of
 from routereval.routers.pairs import balance, pairs_of, placed, strongest
+from routereval.routers.saving import load_router, save_router
 from routereval.sources.synthetic import Synthetic, SyntheticSpec
 
-ROUTERS = [rv.Forest, rv.RoRF, rv.SATzilla]
+
+def forest_per_model(**parameters: Any) -> rv.Forest:
+    return rv.Forest(per_model=True, **parameters)
+
+
+ROUTERS = [rv.Forest, forest_per_model, rv.RoRF, rv.SATzilla]
 SMALL = {"trees": 5}
 
 
@@ -91,6 +99,57 @@ def test_relative_splits_do_not_see_how_hard_a_prompt_is() -> None:
     flat = rv.Forest(trees=3, relative=True, min_leaf=2).fit(given).predict(given.queries).scores
     np.testing.assert_allclose(flat, np.tile(hard.mean(axis=0), (40, 1)), atol=1e-6)
     assert np.ptp(rv.Forest(trees=3, min_leaf=2).fit(given).predict(given.queries).scores[:, 0]) > 0.3
+
+
+@pytest.mark.parametrize("shrinkage", [0, 5])
+def test_per_model_each_column_is_a_forest_of_scikit_learn_on_the_prompts_it_was_observed_on(shrinkage: float) -> None:
+    dense = world().scores.dense().copy()
+    x = world().queries.require_embeddings()
+    dense[np.random.default_rng(2).random(dense.shape) < 0.3] = np.nan
+    given = part(dense, x)
+    router = rv.Forest(trees=9, shrinkage=shrinkage, per_model=True).fit(given)
+    features = projected(x, router.components_)
+    said = router.predict(given.queries).scores
+    for column, scores in zip(said.T, dense.T, strict=True):
+        seen = ~np.isnan(scores)
+        own, mean = scores[seen], scores[seen].mean()
+        theirs = RandomForestRegressor(9, min_samples_leaf=5, max_features=0.3, random_state=0)
+        theirs.fit(features[seen], own - mean)
+        asked, learned = theirs.apply(features), theirs.apply(features[seen])
+        together = asked[:, None, :] == learned[None, :, :]
+        # scikit-learn's own values are of bootstrap samples; ours of every prompt the model was observed on.
+        sums = (together * (own - mean)[None, :, None]).sum(axis=1)
+        np.testing.assert_allclose(column, mean + (sums / (together.sum(axis=1) + shrinkage)).mean(axis=1), atol=1e-5)
+
+
+def test_per_model_a_model_is_as_in_a_pool_of_its_own_and_one_that_was_never_observed_is_never_right() -> None:
+    given = world()
+    whole = rv.Forest(trees=7, per_model=True).fit(given).predict(given.queries).scores
+    for j in range(whole.shape[1]):
+        alone = rv.Partition(given.queries, given.scores.columns(np.array([j])))
+        for per_model in (True, False):
+            said = rv.Forest(trees=7, per_model=per_model).fit(alone).predict(given.queries).scores
+            np.testing.assert_allclose(whole[:, [j]], said, atol=1e-6)
+    unseen = part([[1, np.nan], [0, np.nan], [1, np.nan]], np.eye(3))
+    assert (rv.Forest(trees=2, per_model=True).fit(unseen).predict(unseen.queries).scores[:, 1] == 0).all()
+
+
+def test_per_model_relative_splits_look_at_how_a_model_compares() -> None:
+    x = np.arange(40.0)[:, None]
+    given = part(np.tile((x > 20).astype(float), (1, 3)), x)
+    flat = rv.Forest(trees=3, relative=True, min_leaf=2, per_model=True).fit(given).predict(given.queries).scores
+    np.testing.assert_allclose(flat, np.full((40, 3), 19 / 40), atol=1e-6)
+
+
+def test_a_forest_per_model_is_saved_and_another_run_while_that_for_all_is_the_run_it_was(tmp_path: Path) -> None:
+    given = world()
+    router = rv.Forest(trees=3, per_model=True).fit(given)
+    save_router(router, tmp_path / "saved", model_ids=given.model_ids)
+    loaded = load_router(tmp_path / "saved").router
+    assert loaded == router
+    assert loaded.predict(given.queries).scores.tobytes() == router.predict(given.queries).scores.tobytes()
+    assert describe(router)[1]["per_model"] is True
+    assert "per_model" not in describe(rv.Forest())[1]
 
 
 def test_rorf_says_the_difference_of_two_classes_of_scikit_learn() -> None:

@@ -14,7 +14,7 @@ from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
 from routereval.errors import ParameterError
 from routereval.routers.components import principal_components, projected
-from routereval.routers.forests import as_arrays, ends
+from routereval.routers.forests import Forests, as_arrays, ends, joined, means_of
 
 _OUTPUTS = 16
 
@@ -30,6 +30,10 @@ class Forest:
     more than 16, over the 16 principal components of their scores, which is what makes 1,000 models affordable. Splits
     depend on all models, so the router is not columnwise.
 
+    With ``per_model`` each model has a forest of its own, grown on the prompts that it was observed on, and |leaf(x)|
+    counts only those. What it says of a model is what it would say in a pool of that model alone (with ``relative``,
+    splits still see the others).
+
     Parameters
     ----------
     trees : how many.
@@ -39,6 +43,7 @@ class Forest:
     relative : whether splits look at scores less the prompt's mean over the models: at how models compare, not at
         how hard a prompt is.
     shrinkage : how many observations each model's train mean counts for in a leaf.
+    per_model : whether each model has a forest of its own; costs m forests in time and in memory.
     """
 
     columnwise: ClassVar[bool] = False
@@ -54,7 +59,13 @@ class Forest:
     components: int = 16
     relative: bool = False
     shrinkage: float = 5.0
+    per_model: bool = False
     seed: int = 0
+
+    @property
+    def incidental(self) -> frozenset[str]:
+        """``per_model`` where it is off: a run without it is the run that it was before there was such a parameter."""
+        return frozenset() if self.per_model else frozenset({"per_model"})
 
     def fit(self, train: Partition, val: Partition | None = None) -> Self:
         """Grow the trees and remember who was right in which leaf.
@@ -63,14 +74,38 @@ class Forest:
         ------
         ParameterError : a parameter outside its range.
         """
-        from sklearn.ensemble import RandomForestRegressor
-
         self._check()
         embeddings = train.queries.require_embeddings()
         self.components_ = principal_components(embeddings, self.components)
         features = projected(embeddings, self.components_)
         self.means_ = np.nan_to_num(train.target_means)
-        deviations = np.nan_to_num(train.targets - self.means_).astype(np.float32)
+        targets = train.targets
+        deviations = np.nan_to_num(targets - self.means_).astype(np.float32)
+        if self.per_model:
+            outputs = _centred(deviations, relative=self.relative)
+            seen = ~np.isnan(targets)
+            own = (self._own(features, outputs[:, j], deviations[:, j], seen[:, j]) for j in range(seen.shape[1]))
+            self.forest_ = joined(list(own))
+            return self
+        self.forest_ = self._grown(features, _outputs(deviations, relative=self.relative))
+        self.leaves_ = ends(self.forest_, features)
+        self.deviations_ = deviations
+        return self
+
+    def predict(self, queries: Queries) -> Prediction:
+        """Shrunken leaf means, (n, m)."""
+        features = projected(queries.require_embeddings(), self.components_)
+        if self.per_model:
+            scores = self.means_ + means_of(self.forest_, features)
+        else:
+            weights = self._weights(ends(self.forest_, features))
+            scores = self.means_ + np.asarray(weights @ self.deviations_, dtype=np.float64)
+        return Prediction(scores, softmax(scores))
+
+    def _grown(self, features: NDArray[np.float32], outputs: NDArray[np.float64]) -> Forests:
+        """scikit-learn's trees for these outputs, (n,) or (n, outputs); their nodes are worth nothing yet."""
+        from sklearn.ensemble import RandomForestRegressor
+
         forest = RandomForestRegressor(
             self.trees,
             min_samples_leaf=self.min_leaf,
@@ -78,18 +113,26 @@ class Forest:
             random_state=self.seed,
             n_jobs=-1,
         )
-        forest.fit(features, _outputs(deviations, relative=self.relative))
-        self.forest_ = as_arrays([forest], lambda values, _: np.zeros(len(values)))
-        self.leaves_ = ends(self.forest_, features)
-        self.deviations_ = deviations
-        return self
+        forest.fit(features, outputs)
+        return as_arrays([forest], lambda values, _: np.zeros(len(values)))
 
-    def predict(self, queries: Queries) -> Prediction:
-        """Shrunken leaf means, (n, m)."""
-        asked = ends(self.forest_, projected(queries.require_embeddings(), self.components_))
-        weights = self._weights(asked)
-        scores = self.means_ + np.asarray(weights @ self.deviations_, dtype=np.float64)
-        return Prediction(scores, softmax(scores))
+    def _own(
+        self,
+        features: NDArray[np.float32],
+        outputs: NDArray[np.float64],
+        deviations: NDArray[np.float32],
+        seen: NDArray[np.bool_],
+    ) -> Forests:
+        """The forest of one model, its leaves worth the shrunken mean deviation of the prompts it was observed on."""
+        if not seen.any():
+            # Nothing is known: all deviations are 0, so are all leaves, and the model keeps its mean.
+            seen = np.ones_like(seen)
+        grown = self._grown(features[seen], outputs[seen])
+        in_leaf = ends(grown, features[seen])
+        nodes = len(grown["left"])
+        counts = np.bincount(in_leaf.ravel(), minlength=nodes)
+        sums = np.bincount(in_leaf.ravel(), np.repeat(deviations[seen], in_leaf.shape[1]), nodes)
+        return grown | {"value": (sums / (np.maximum(counts, 1) + self.shrinkage)).astype(np.float32)}
 
     def _weights(self, asked: NDArray[np.int32]) -> Any:
         """What each training prompt says in each query's means, (n queries, n training prompts), sparse."""
@@ -109,11 +152,17 @@ class Forest:
             raise ParameterError(f"forest has shrinkage = {self.shrinkage}; it must be 0 or more")
 
 
-def _outputs(deviations: NDArray[np.float32], *, relative: bool) -> NDArray[np.float64]:
-    """What the splits look at, (n, at most 16), or (n,) for one model."""
+def _centred(deviations: NDArray[np.float32], *, relative: bool) -> NDArray[np.float64]:
+    """Deviations (n, m) from each model's mean or, relative, from each prompt's mean over the models, too."""
     outputs = deviations.astype(np.float64)
     if relative:
         outputs -= outputs.mean(axis=1, keepdims=True)
+    return outputs
+
+
+def _outputs(deviations: NDArray[np.float32], *, relative: bool) -> NDArray[np.float64]:
+    """What the splits of one forest for all look at, (n, at most 16), or (n,) for one model."""
+    outputs = _centred(deviations, relative=relative)
     if outputs.shape[1] <= _OUTPUTS:
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
     # The trees' criterion adds up squares, which a rotation leaves as they are: only small components are lost.

@@ -44,6 +44,19 @@ def as_arrays(forests: Sequence[Any], value: Callable[[NDArray[np.float64], Any]
     }
 
 
+def joined(forests: Sequence[Forests]) -> Forests:
+    """Forests with as many trees each as one, in this order."""
+    starts = np.cumsum([0, *(len(one["left"]) for one in forests[:-1])]).astype(np.int32)
+    together = {name: np.concatenate([one[name] for one in forests]) for name in ("feature", "threshold", "value")}
+    for name in ("left", "right"):
+        moved = [
+            np.where(one[name] < 0, one[name], one[name] + start) for one, start in zip(forests, starts, strict=True)
+        ]
+        together[name] = np.concatenate(moved)
+    roots = [one["roots"] + start for one, start in zip(forests, starts, strict=True)]
+    return together | {"roots": np.concatenate(roots)}
+
+
 def ends(forests: Forests, features: NDArray[np.float32]) -> NDArray[np.int32]:
     """The node each row ends in, (n, all trees)."""
     out = np.empty((len(features), forests["roots"].size), dtype=np.int32)
