@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 import routereval as rv
 from routereval.cli import app
 from routereval.errors import DataError, MissingDataError, ParameterError, RouterError
-from routereval.routers.saving import load_router
-from routereval.routing import fit_router, how_to_ask, keep, route
+from routereval.routers.saving import SavedRouter, load_router
+from routereval.routing import fit_router, how_to_ask, join_model, keep, route
 from routereval.sources.prompts import read_prompts
 from routereval.sources.table_files import read_embeddings
 
@@ -72,6 +72,60 @@ def test_parameters_can_be_chosen_on_the_way(table: Path) -> None:
     scenario = rv.load_table(table, encoder="hashing").scenario("all", 3)
     saved = fit_router(rv.KNN(), scenario, tune=4)
     assert any("4 tried" in note for note in saved.about["notes"])
+
+
+ALL = [SUMS.format(i, i + 2) for i in range(30)] + [POEMS.format(i, i + 2) for i in range(30)]
+
+
+def answered(scores: Any) -> tuple[rv.Queries, Any]:
+    return rv.Queries(tuple(map(str, range(len(ALL)))), texts=ALL), np.asarray(scores, dtype=float)
+
+
+def kept(router: Any, table: Path, folder: Path, **how: Any) -> SavedRouter:
+    keep(fit_router(router, rv.load_table(table, encoder="hashing").scenario("all", 3), **how), folder)
+    return load_router(folder)
+
+
+@pytest.mark.parametrize("measured", [np.zeros(2), answered(np.ones(60))], ids=["vector", "scores"])
+@pytest.mark.parametrize("cls", [rv.UniRoute, rv.LearnedUniRoute])
+def test_a_new_model_joins_a_router_that_was_kept(cls: Any, measured: Any, table: Path, tmp_path: Path) -> None:
+    saved = kept(cls(clusters=2, shrinkage=0.0), table, tmp_path / "three")
+    keep(join_model(saved, "polymath", measured), tmp_path / "four")
+    joined = load_router(tmp_path / "four")
+    assert joined.model_ids == (*saved.model_ids, "polymath")
+    assert joined.about["tie_breaker"] == [*saved.about["tie_breaker"], 1.0]
+    assert joined.about["notes"][-1] == "polymath joined after the fit"
+    # It is never wrong. On sums the calculator is not either, but has the lower mean.
+    lines = invoke("route", "--router", str(tmp_path / "four"), SUMS.format(3, 4), POEMS.format(1, 2)).stdout
+    assert [line.split("\t")[0] for line in lines.splitlines()] == ["polymath", "polymath"]
+    assert [one.model for one in route(saved, [SUMS.format(3, 4), POEMS.format(1, 2)])] == ["calculator", "poet"]
+
+
+def test_a_model_that_joins_is_as_good_as_it_was_on_prompts_like_the_query(table: Path, tmp_path: Path) -> None:
+    saved = kept(rv.UniRoute(clusters=2, shrinkage=0.0), table, tmp_path / "three")
+    # Right on every third sum and on every poem.
+    joined = join_model(saved, "new", answered([i >= 30 or i % 3 == 0 for i in range(60)]))
+    on_sum, on_poem = route(joined, [SUMS.format(3, 4), POEMS.format(1, 2)])
+    assert (on_sum.model, on_sum.scores["new"]) == ("calculator", pytest.approx(1 / 3))
+    assert (on_poem.model, on_poem.scores["new"]) == ("new", pytest.approx(1))
+    assert joined.about["tie_breaker"][-1] == pytest.approx(2 / 3)
+
+
+def test_where_the_first_of_equals_wins_a_model_that_joins_is_the_last(table: Path, tmp_path: Path) -> None:
+    saved = kept(rv.UniRoute(clusters=2, shrinkage=0.0), table, tmp_path / "three", protocol="paper")
+    joined = join_model(saved, "polymath", np.zeros(2))
+    assert joined.about["tie_breaker"] is None
+    assert [one.model for one in route(joined, [SUMS.format(3, 4), POEMS.format(1, 2)])] == ["calculator", "poet"]
+
+
+def test_a_model_that_cannot_join_is_refused(table: Path, tmp_path: Path) -> None:
+    saved = kept(rv.UniRoute(clusters=2), table, tmp_path / "three")
+    with pytest.raises(DataError, match="'poet' is already among 3 models"):
+        join_model(saved, "poet", np.zeros(2))
+    with pytest.raises(DataError, match=r"shape \(1, 7\); this router was trained on 512-d ones"):
+        join_model(saved, "new", (rv.Queries(("a",), np.ones((1, 7), dtype=np.float32)), [1.0]))
+    with pytest.raises(RouterError, match="KNN takes no new model without being fitted again"):
+        join_model(kept(rv.KNN(), table, tmp_path / "knn"), "new", np.zeros(2))
 
 
 def test_a_reference_cannot_be_kept(table: Path) -> None:

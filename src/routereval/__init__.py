@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from routereval.routers.stack import Stack
     from routereval.routers.svm import SVM
     from routereval.routers.uniroute import LearnedUniRoute, UniRoute
-    from routereval.routing import fit_router, route
+    from routereval.routing import fit_router, join_model, route
     from routereval.sources.synthetic import Synthetic, SyntheticSpec
     from routereval.tuning import tune
 
@@ -115,7 +115,7 @@ _HOMES = {
     "routers.sklearn": ("SklearnRouter",),
     "routers.svm": ("SVM",),
     "routers.stack": ("Stack",),
-    "routing": ("fit_router", "route"),
+    "routing": ("fit_router", "join_model", "route"),
     "routers.uniroute": ("LearnedUniRoute", "UniRoute"),
     "sources.synthetic": ("Synthetic", "SyntheticSpec"),
     "tuning": ("tune",),

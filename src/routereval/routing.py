@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence, Sized
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from routereval.policies import is_reference, needs_embeddings, prepared
 from routereval.results.database import versions
 from routereval.routers.importing import strangers
 from routereval.routers.saving import SavedRouter, save_router
+from routereval.routers.uniroute import Measured, UniRoute
 from routereval.tuning import described, tunable, tune_union
 from routereval.union import unite
 
@@ -104,6 +105,41 @@ def keep(fitted: SavedRouter, folder: Path) -> Path:
     return save_router(fitted.router, folder, model_ids=fitted.model_ids, about=fitted.about)
 
 
+def join_model(saved: SavedRouter, name: str, measured: Measured, *, encoder: str | None = None) -> SavedRouter:
+    """The same router with one more model to choose from, the last; nothing is learned again.
+
+    Among equal scores the model counts with one minus its mean error over the clusters.
+
+    Parameters
+    ----------
+    measured : the model's error vector (clusters,), or prompts and its scores on them, (n,), nan where not observed.
+    encoder : what to embed prompts that come without embeddings with; None: the encoder the router was trained on.
+
+    Raises
+    ------
+    RouterError : a router that would have to be fitted again.
+    DataError : as :meth:`UniRoute.with_model`; embeddings of another length than those it was trained on.
+    MissingDataError : as :func:`route`.
+    """
+    router = saved.router
+    if not isinstance(router, UniRoute):
+        raise RouterError(
+            f"{type(router).__name__} takes no new model without being fitted again; fit it with the model, or fit "
+            "--router uniroute or uniroute_learned, which a model can join"
+        )
+    if isinstance(measured, tuple):
+        queries, scores = measured
+        embeddings = queries.embeddings
+        if embeddings is None and queries.texts is not None:
+            embeddings = _embedded(saved, queries.texts, encoder)
+        measured = router.error_vector(replace(queries, embeddings=_of_its_length(saved, embeddings, queries)), scores)
+    joined, means, notes = router.with_model(name, measured), _tie_breaker(saved), saved.about.get("notes")
+    more: dict[str, Any] = {"notes": [*(notes if isinstance(notes, list) else ()), f"{name} joined after the fit"]}
+    if means is not None:
+        more["tie_breaker"] = [*means.tolist(), 1 - float(np.mean(measured))]
+    return SavedRouter(joined, (*saved.model_ids, name), {**saved.about, **more})
+
+
 def route(
     saved: SavedRouter,
     texts: Sequence[str],
@@ -127,12 +163,7 @@ def route(
         return []
     if embeddings is None and saved.about.get("needs_embeddings", True):
         embeddings = _embedded(saved, texts, encoder)
-    expected = saved.about.get("dimensions")
-    if embeddings is not None and expected is not None and embeddings.shape != (len(texts), expected):
-        raise DataError(
-            f"the embeddings have shape {embeddings.shape}; this router was trained on {expected}-d ones and has "
-            f"{len(texts)} prompts: use the encoder it was trained with ({saved.about.get('encoder')})"
-        )
+    embeddings = _of_its_length(saved, embeddings, texts)
     queries = Queries(tuple(map(str, range(len(texts)))), embeddings, list(texts))
     means = _tie_breaker(saved)
     scores = _scores(saved, queries)
@@ -142,6 +173,19 @@ def route(
         order = sorted(range(len(row)), key=lambda i: (i != best, -row[i]))
         routes.append(Route(saved.model_ids[best], {saved.model_ids[i]: float(row[i]) for i in order}))
     return routes
+
+
+def _of_its_length(
+    saved: SavedRouter, embeddings: NDArray[np.float32] | None, prompts: Sized
+) -> NDArray[np.float32] | None:
+    """The embeddings, if there are any, as long as those the router was trained on."""
+    expected = saved.about.get("dimensions")
+    if embeddings is not None and expected is not None and embeddings.shape != (len(prompts), expected):
+        raise DataError(
+            f"the embeddings have shape {embeddings.shape}; this router was trained on {expected}-d ones and has "
+            f"{len(prompts)} prompts: use the encoder it was trained with ({saved.about.get('encoder')})"
+        )
+    return embeddings
 
 
 def _scores(saved: SavedRouter, queries: Queries) -> NDArray[np.floating]:
