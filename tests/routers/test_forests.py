@@ -197,6 +197,35 @@ def test_models_that_do_not_meet_stand_below_by_their_means(cls: Any) -> None:
     assert (np.diff(said[:, order[2:]], axis=1) < 0).all()
 
 
+@pytest.mark.parametrize("cls", [rv.RoRF, rv.SATzilla])
+@pytest.mark.parametrize("parameters", [{"shrinkage": 0.6}, {"top": 3, "shrinkage": 0.0}, {"top": 1}, {"top": 5}])
+def test_a_refitted_router_is_a_newly_fitted_one_to_the_last_bit(
+    cls: Any, parameters: dict[str, Any], tmp_path: Path
+) -> None:
+    given = world(m=6)
+    fitted = cls(top=5, trees=4).fit(given)
+    before = fitted.predict(given.queries).scores.copy()
+    again = fitted.refitted(parameters)
+    fresh = cls(**{"top": 5, "trees": 4} | parameters).fit(given)
+    assert again == fresh
+    assert again.predict(given.queries).scores.tobytes() == fresh.predict(given.queries).scores.tobytes()
+    assert fitted.predict(given.queries).scores.tobytes() == before.tobytes()
+    for name, router in (("again", again), ("fresh", fresh)):
+        save_router(router, tmp_path / name, model_ids=given.model_ids)
+    sizes = [sum(p.stat().st_size for p in (tmp_path / name).iterdir()) for name in ("again", "fresh")]
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.02)  # no forest of a pair that no longer meets
+
+
+@pytest.mark.parametrize("cls", [rv.RoRF, rv.SATzilla])
+def test_other_forests_have_to_be_grown_anew(cls: Any) -> None:
+    fitted = cls(top=3, trees=3).fit(world(m=5))
+    assert fitted.refitted({"min_leaf": 9}) is None
+    assert fitted.refitted({"top": 4}) is None
+    assert cls(top=3, trees=3).fit(world(m=2)).refitted({"top": 9}) is not None
+    with pytest.raises(ParameterError, match="shrinkage = 2"):
+        fitted.refitted({"shrinkage": 2})
+
+
 def test_every_pair_meets_once_and_a_model_is_worth_its_mean_advantage() -> None:
     assert pairs_of(3).tolist() == [[0, 1], [0, 2], [1, 2]]
     assert pairs_of(1).shape == (0, 2)

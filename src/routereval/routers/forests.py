@@ -57,6 +57,22 @@ def joined(forests: Sequence[Forests]) -> Forests:
     return together | {"roots": np.concatenate(roots)}
 
 
+def some_of(forests: Forests, which: NDArray[np.intp]) -> Forests:
+    """These forests alone, in ascending order of their positions, without the nodes of the others."""
+    if len(which) == len(forests["roots"]):
+        return forests
+    starts = np.append(forests["roots"][:, 0], len(forests["feature"]))
+    nodes = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in which])
+    shift = np.zeros(len(starts), dtype=np.int32)
+    sizes = starts[which + 1] - starts[which]
+    shift[which] = starts[which] - np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    by_node = np.repeat(shift[which], sizes)
+    found = {name: values[nodes] for name, values in forests.items() if name != "roots"}
+    for side in ("left", "right"):
+        found[side] = np.where(found[side] < 0, -1, found[side] - by_node).astype(np.int32)
+    return found | {"roots": forests["roots"][which] - shift[which, None]}
+
+
 def ends(forests: Forests, features: NDArray[np.float32]) -> NDArray[np.int32]:
     """The node each row ends in, (n, all trees)."""
     out = np.empty((len(features), forests["roots"].size), dtype=np.int32)

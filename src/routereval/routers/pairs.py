@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from itertools import combinations
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +13,20 @@ from numpy.typing import NDArray
 from routereval.data.outcome import standing
 from routereval.data.scenario import Partition
 from routereval.errors import ParameterError
+from routereval.routers.forests import some_of
 
 
 def strongest(train: Partition, top: int) -> NDArray[np.intp]:
     """Positions of the ``top`` models that are best on train, as ``best_single`` ranks them, in ascending order."""
-    values = standing(train.target_means, train.scores.counts, len(train))
+    return _highest(standing_on(train), top)
+
+
+def standing_on(train: Partition) -> NDArray[np.float64]:
+    """What ``best_single`` ranks models by, (m,)."""
+    return standing(train.target_means, train.scores.counts, len(train))
+
+
+def _highest(values: NDArray[np.float64], top: int) -> NDArray[np.intp]:
     return np.sort(np.argsort(-values, kind="stable")[:top])
 
 
@@ -37,6 +49,39 @@ def placed(scores: NDArray[np.float64], top: NDArray[np.intp], means: NDArray[np
     everyone: NDArray[np.float64] = scores.min(axis=1, keepdims=True) + (means - 2)
     everyone[:, top] = scores
     return everyone
+
+
+class RefittedPairs:
+    """A new fit without growing a forest again, where it would be the same forests or some of them."""
+
+    def refitted(self, parameters: Mapping[str, Any]) -> Self | None:
+        """What a new fit with these parameters on the same prompts would be, sharing the forests.
+
+        None: has to be fitted anew, because its forests would be others, or more models meet.
+
+        Raises
+        ------
+        ParameterError : as ``fit``.
+        """
+        fitted: Any = self
+        other: Any = replace(fitted, **parameters)
+        other.check()
+        same = all(
+            getattr(other, one.name) == getattr(fitted, one.name)
+            for one in fields(fitted)
+            if one.init and one.name not in ("top", "shrinkage")
+        )
+        if not same or min(other.top, len(fitted.means_)) > len(fitted.top_):
+            return None
+        for name, value in vars(fitted).items():
+            if name.endswith("_"):
+                setattr(other, name, value)
+        kept = _highest(fitted.standing_[fitted.top_], other.top)
+        met = np.isin(fitted.pairs_, kept).all(axis=1)
+        other.top_, other.pairs_ = fitted.top_[kept], pairs_of(len(kept))
+        other.usual_ = fitted.usual_[met]
+        other.forests_ = some_of(fitted.forests_, np.flatnonzero(met)) if met.any() else None
+        return cast(Self, other)
 
 
 def check_pairs(name: str, *, top: int, shrinkage: float, **counts: int) -> None:

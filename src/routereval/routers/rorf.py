@@ -16,14 +16,14 @@ from routereval.data.scenario import Partition
 from routereval.errors import ParameterError
 from routereval.routers.components import principal_components, projected
 from routereval.routers.forests import as_arrays, means_of
-from routereval.routers.pairs import balance, check_pairs, pairs_of, placed, strongest
+from routereval.routers.pairs import RefittedPairs, balance, check_pairs, pairs_of, placed, standing_on, strongest
 
 _FIRST, _SECOND = 2, 1
 """The classes in which only the first, only the second of a pair is right; 0 is neither, 3 both."""
 
 
 @dataclass
-class RoRF:
+class RoRF(RefittedPairs):
     """Random forests of four classes: who of two models is right (RoRF, Not Diamond 2024: 100 trees of depth 20).
 
         a_ij(x) = (1 - shrinkage) (P(only i right | x) - P(only j right | x)) + shrinkage (share_i - share_j)
@@ -65,14 +65,12 @@ class RoRF:
         ------
         ParameterError : a parameter outside its range.
         """
-        counts = {what: getattr(self, what) for what in ("trees", "max_depth", "min_leaf", "components")}
-        check_pairs("rorf", top=self.top, shrinkage=self.shrinkage, **counts)
-        if not 0 < self.max_features <= 1:
-            raise ParameterError(f"rorf has max_features = {self.max_features}; it must be above 0 and at most 1")
+        self.check()
         embeddings = train.queries.require_embeddings()
         self.components_ = principal_components(embeddings, self.components)
         features = projected(embeddings, self.components_)
         self.means_ = np.nan_to_num(train.target_means)
+        self.standing_ = standing_on(train)
         self.top_ = strongest(train, self.top)
         self.pairs_ = pairs_of(len(self.top_))
         right = _right(train)[:, self.top_]
@@ -80,6 +78,18 @@ class RoRF:
         forests = [self._grow(features, right[:, pair]) for pair in self.pairs_]
         self.forests_ = as_arrays(forests, _advantage) if forests else None
         return self
+
+    def check(self) -> None:
+        """Refuse parameters outside their ranges.
+
+        Raises
+        ------
+        ParameterError : says which.
+        """
+        counts = {what: getattr(self, what) for what in ("trees", "max_depth", "min_leaf", "components")}
+        check_pairs("rorf", top=self.top, shrinkage=self.shrinkage, **counts)
+        if not 0 < self.max_features <= 1:
+            raise ParameterError(f"rorf has max_features = {self.max_features}; it must be above 0 and at most 1")
 
     def predict(self, queries: Queries) -> Prediction:
         """Mean advantages over the models met, (n, m); the others below."""

@@ -14,14 +14,14 @@ from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
 from routereval.routers.components import principal_components, projected
 from routereval.routers.forests import as_arrays, means_of
-from routereval.routers.pairs import balance, check_pairs, pairs_of, placed, strongest
+from routereval.routers.pairs import RefittedPairs, balance, check_pairs, pairs_of, placed, standing_on, strongest
 
 _MARGIN = 0.2
 """What the mean margin counts beside a vote: it decides between equal votes and nothing else."""
 
 
 @dataclass
-class SATzilla:
+class SATzilla(RefittedPairs):
     """Pairwise cost-sensitive classification and a vote (SATzilla, Xu, Hutter, Hoos and Leyton-Brown 2012).
 
         P_ij(x) = (1 - shrinkage) forest_ij(x) + shrinkage usual_ij
@@ -59,12 +59,12 @@ class SATzilla:
         ------
         ParameterError : a parameter outside its range.
         """
-        counts = {what: getattr(self, what) for what in ("trees", "min_leaf", "components")}
-        check_pairs("satzilla", top=self.top, shrinkage=self.shrinkage, **counts)
+        self.check()
         embeddings = train.queries.require_embeddings()
         self.components_ = principal_components(embeddings, self.components)
         features = projected(embeddings, self.components_)
         self.means_ = np.nan_to_num(train.target_means)
+        self.standing_ = standing_on(train)
         self.top_ = strongest(train, self.top)
         self.pairs_ = pairs_of(len(self.top_))
         targets = train.targets[:, self.top_].astype(np.float64)
@@ -75,6 +75,16 @@ class SATzilla:
         forests = [self._grow(features, gain) for gain in gains.T]
         self.forests_ = as_arrays(forests, _first_wins) if forests else None
         return self
+
+    def check(self) -> None:
+        """Refuse parameters outside their ranges.
+
+        Raises
+        ------
+        ParameterError : says which.
+        """
+        counts = {what: getattr(self, what) for what in ("trees", "min_leaf", "components")}
+        check_pairs("satzilla", top=self.top, shrinkage=self.shrinkage, **counts)
 
     def predict(self, queries: Queries) -> Prediction:
         """Votes, (n, m); the models that do not vote below."""
