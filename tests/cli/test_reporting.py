@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -148,6 +149,9 @@ def test_one_command_makes_tables_figures_and_tests_too(
     assert {path.suffix for path in (tmp_path / "all/figures").iterdir()} == {".png", ".svg", ".csv"}
     about = (tmp_path / "all/about.html").read_text("utf-8")
     assert "figures/entropy-m3.png" in about
+    (picture,) = re.findall(r"<img [^>]*>", about)
+    assert 'alt="Scatter of mean score against entropy of choice for ' in picture
+    assert re.search(r' width="\d{3,}" height="\d{3,}"', picture)
     assert "tables/by_benchmark.tex" in about
     (page,) = (tmp_path / "all/benchmarks").glob("*.html")
     assert "Paired tests against the best single model, best_single" in page.read_text("utf-8")

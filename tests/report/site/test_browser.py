@@ -230,6 +230,24 @@ def test_every_kind_of_page_is_accessible_and_fits_a_phone(
     assert found == []
 
 
+def test_on_a_phone_reasons_are_in_sight_and_labels_keep_what_tells_them_apart(
+    browser: Any, hostile_report: Path
+) -> None:
+    watched = Watched(browser, viewport={"width": 360, "height": 740})
+    page = watched.open(hostile_report / "failures.html")
+    box = page.locator(".why .error").first.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 360
+    page = watched.open(max((hostile_report / "routers").glob("knn-*.html"), key=lambda path: path.stat().st_size))
+    watched.draw()
+    labels = page.locator("#gains .ytick text").all_text_contents()
+    assert {label.partition("m = ")[2].split(" ")[0] for label in labels} == {"3", "10"}
+    title = page.locator("#gains .g-x2title, #gains .g-xtitle").first.bounding_box()
+    assert title["x"] + title["width"] <= 360
+    assert watched.faults == []
+    watched.context.close()
+
+
 def test_colours_follow_the_system_and_the_button(desktop: Watched, hostile_report: Path) -> None:
     page = desktop.open(hostile_report / "index.html")
     desktop.draw()

@@ -11,7 +11,7 @@ from routereval.report.site.boards import Board, BoardMaker
 from routereval.report.site.commands import commands_of, needs_data
 from routereval.report.site.comparisons import Tested
 from routereval.report.site.embedding import script_json
-from routereval.report.site.failures import described
+from routereval.report.site.failures import reasons
 from routereval.report.site.formatting import whole
 from routereval.report.site.inventory import REFERENCE, Inventory, Scene
 from routereval.report.site.pages import FEW, Page, benchmark_path, numbers, router_path, scaled, title_of
@@ -43,7 +43,7 @@ def benchmark_page(inventory: Inventory, maker: BoardMaker, benchmark: str, test
             "parts": [shown for shown, _ in parts],
             "comparisons": tests.tables,
             "untested": tests.note,
-            "failed": described(failed[:50]),
+            "failed": reasons(failed),
             "needs": needs_data(benchmark),
             "commands": _commands(inventory, scenes),
             "data": script_json({"parts": [drawn for _, drawn in parts]}),

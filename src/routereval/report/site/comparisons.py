@@ -86,23 +86,24 @@ def _table(found: Comparison, baseline: str, who: str) -> dict[str, Any]:
         "title": f"Paired tests against {who}, {baseline}",
         "about": (
             f"mu less that of {baseline}, with its 95 % interval, near-duplicate prompts resampled together; p by "
-            "random sign flips or McNemar’s exact test, corrected by Holm for all rows. Better, equal, worse: in how "
-            "many scenarios."
+            "random sign flips or McNemar’s exact test, corrected by Holm for all rows; * where that is below 0.05. "
+            "Better, equal, worse: in how many scenarios."
         ),
         "columns": COLUMNS,
         "rows": [_row(row) for row in rows],
     }
 
 
-def _row(row: PairRow) -> list[tuple[str, str]]:
+def _row(row: PairRow) -> list[tuple[str, str, str]]:
+    """Each cell's text, what its column is sorted by, and the interval below it."""
     difference = shown(row.difference, row.low, row.high, signed=True)
     return [
-        (row.first, row.first),
-        (f"{difference.value} {difference.interval}".strip(), difference.sort),
-        (_p(row.p), f"{row.p:.6g}"),
-        (_p(row.p_adjusted) + (" *" if row.significant else ""), f"{row.p_adjusted:.6g}"),
-        (f"{row.wins} / {row.ties} / {row.losses}", str(row.wins)),
-        (str(row.scenarios), str(row.scenarios)),
+        (row.first, row.first, ""),
+        (difference.value, difference.sort, difference.interval),
+        (_p(row.p), f"{row.p:.6g}", ""),
+        (_p(row.p_adjusted) + (" *" if row.significant else ""), f"{row.p_adjusted:.6g}", ""),
+        (f"{row.wins} / {row.ties} / {row.losses}", str(row.wins), ""),
+        (str(row.scenarios), str(row.scenarios), ""),
     ]
 
 

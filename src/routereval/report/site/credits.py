@@ -18,7 +18,7 @@ _SAID = (
     ("description", "What it does"),
     ("training_data", "Trained on"),
     ("encoder", "Encoder"),
-    ("date", "Predictions of"),
+    ("date", "Date"),
     ("contact", "Contact"),
 )
 _NAMED = 2
@@ -62,7 +62,7 @@ def credit(submission: Submission) -> Credit:
     authors = [printable(name) for name in submission.authors if name.strip()]
     few = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in authors]
     by = ", ".join(few) if len(few) <= _NAMED else f"{few[0]} and {len(few) - 1} others"
-    facts = [("By", ", ".join(authors))] if authors else []
+    facts = [("Authors", ", ".join(authors))] if authors else []
     facts += [(heading, printable(str(said[name]), keep="\n")) for name, heading in _SAID if said.get(name)]
     if isinstance(said.get("test_prompts_seen"), bool):
         facts.append(("Test prompts seen in training", "yes" if said["test_prompts_seen"] else "no, say its makers"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,15 @@ def _figures(store: ResultStore, folder: Path, notes: list[str], progress: Progr
             "alt": one.alt,
             "note": one.note,
             "image": hrefs["png"],
+            # The browser keeps the place free until it reads the picture, so that no line jumps.
+            **dict(zip(("width", "height"), _pixels(one.paths["png"]), strict=True)),
             "href": hrefs["svg"],
             "files": [(kind.upper(), href) for kind, href in hrefs.items()],
         }
+
+
+def _pixels(png: Path) -> tuple[int, int]:
+    """Width and height of a PNG, which every file of the format begins with (PNG specification, 11.2.1)."""
+    with png.open("rb") as file:
+        width, height = struct.unpack(">16xII", file.read(24))
+    return width, height

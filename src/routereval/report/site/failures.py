@@ -15,13 +15,15 @@ from routereval.results.run import router_label
 MOST = 2000
 """How many a page lists; all are in ``runs.csv``."""
 _LINE = 300
+_REASONS = 100
 
 
 @dataclass(frozen=True)
 class Failures:
-    """Rows of the page, and the sentence above them."""
+    """Rows of the page, the reasons where that is shorter, and the sentence above them."""
 
     rows: list[dict[str, Any]]
+    reasons: list[dict[str, Any]]
     lead: str
 
 
@@ -30,18 +32,43 @@ def failure_rows(inventory: Inventory) -> Failures:
     lead = f"{whole(len(inventory.failed), 'run')} of {inventory.runs:,} failed."
     if len(inventory.failed) > MOST:
         lead += f" The first {MOST:,} are listed; all are in data/runs.csv."
-    return Failures(described(inventory.failed[:MOST]), lead)
+    why = reasons(inventory.failed)
+    return Failures(described(inventory.failed[:MOST]), why if len(why) < len(inventory.failed) else [], lead)
+
+
+def reasons(runs: Iterable[Run]) -> list[dict[str, Any]]:
+    """The same router failing for the same reason said once, with how many runs and where; most runs first."""
+    found: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        found.setdefault((_label(run), first_line(run)), []).append(run)
+    rows = []
+    for (label, first), members in sorted(found.items(), key=lambda one: -len(one[1])):
+        where = sorted({run.spec.scenario for run in members})
+        rows.append(
+            {
+                "label": label,
+                "first": first,
+                "count": len(members),
+                "runs": whole(len(members), "run"),
+                "where": where[0] if len(where) == 1 else whole(len(where), "scenario"),
+            }
+        )
+    return rows[:_REASONS]
+
+
+def first_line(run: Run) -> str:
+    """How the message of a failed run begins."""
+    return _message(run).splitlines()[0][:_LINE]
 
 
 def described(runs: Iterable[Run]) -> list[dict[str, Any]]:
     """What a page says of failed runs: the first line of the message, and all of it where there is more."""
     rows = []
     for run in runs:
-        error = (run.error or "").strip() or "no message"
-        first = error.splitlines()[0][:_LINE]
+        error, first = _message(run), first_line(run)
         rows.append(
             {
-                "label": router_label(run.spec.router, run.spec.params, defaults_of(run.spec.router)),
+                "label": _label(run),
                 "scenario": run.spec.scenario,
                 "protocol": run.spec.protocol,
                 "seed": run.spec.seed,
@@ -51,3 +78,11 @@ def described(runs: Iterable[Run]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _message(run: Run) -> str:
+    return (run.error or "").strip() or "no message"
+
+
+def _label(run: Run) -> str:
+    return router_label(run.spec.router, run.spec.params, defaults_of(run.spec.router))

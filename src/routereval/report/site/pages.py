@@ -58,7 +58,8 @@ def pages_of(
     yield _index(inventory, maker, credits)
     yield Page("benchmarks.html", "benchmarks", {"here": "benchmarks", "benchmarks": benchmark_rows(inventory, maker)})
     failures = failure_rows(inventory)
-    yield Page("failures.html", "failures", {"here": "failures", "rows": failures.rows, "lead": failures.lead})
+    shown = {"rows": failures.rows, "reasons": failures.reasons, "lead": failures.lead}
+    yield Page("failures.html", "failures", {"here": "failures"} | shown)
     from routereval.report.site.benchmark_page import benchmark_page
     from routereval.report.site.router_page import router_pages
 

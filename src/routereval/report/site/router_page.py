@@ -15,7 +15,7 @@ from routereval.report.site.boards import BoardMaker, SceneRows
 from routereval.report.site.commands import commands_of, needs_data
 from routereval.report.site.credits import Credit
 from routereval.report.site.embedding import script_json
-from routereval.report.site.failures import described
+from routereval.report.site.failures import described, reasons
 from routereval.report.site.formatting import seconds
 from routereval.report.site.inventory import Inventory, RouterEntry, Run, Scene
 from routereval.report.site.pages import Page, benchmark_path, numbers, router_path, scaled, title_of
@@ -52,6 +52,9 @@ def _page(
     every = [run for members in runs.values() for run in members]
     failed = [run for run in every if run.error is not None]
     benchmarks = sorted({scene.benchmark for scene in runs})
+    scenes = [_scene(one, i, runs[one.scene]) for one, i in rows]
+    seeds = {scene["seeds"] for scene in scenes}
+    rules = {f"protocol {scene['protocol']}, encoder {scene['encoder']}" for scene in scenes}
     return Page(
         router_path(router),
         "router",
@@ -64,13 +67,25 @@ def _page(
             "credit": credit,
             "params": [(name, _text(value)) for name, value in json.loads(router.params).items()],
             "summaries": _summaries(inventory, maker, router, runs),
-            "scenes": [_scene(one, i, runs[one.scene]) for one, i in rows],
+            "scenes": scenes,
+            # What is the same everywhere is said once; else it has a column.
+            "several": len(seeds) > 1,
+            "over": _over(seeds),
+            "rules": rules.pop() if len(rules) == 1 else "",
             "failed": described(failed[:_LISTED_FAILURES]),
+            "reasons": reasons(failed),
             "commands": commands_of(run.spec for run in every),
             "needs": " ".join(dict.fromkeys(needs_data(benchmark) for benchmark in benchmarks)),
             "data": script_json({"cells": _cells(maker, router, list(runs))}),
         },
     )
+
+
+def _over(seeds: set[str]) -> str:
+    if len(seeds) != 1:
+        return "Mean over the seeds"
+    (same,) = seeds
+    return f"Mean over seeds {same}" if "," in same else f"Seed {same}"
 
 
 def about(name: str) -> str:
@@ -79,7 +94,7 @@ def about(name: str) -> str:
         return "A router that took part by a file of predictions."
     cls = routers()[name] if name in OURS else dict(REFERENCES).get(name)
     if cls is None:
-        return f"A router of its author's: {name}."
+        return f"A router from outside the catalogue: {name}."
     text = (inspect.getdoc(cls) or "").split("\n\n")[0].replace("\n", " ")
     # Roles of the documentation's markup, and its code marks.
     return re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", text).replace("``", "").replace("`", "")
@@ -111,11 +126,16 @@ def _summaries(
                 "protocol": protocol,
                 "place": place,
                 "numbers": [(name, shown[column]) for name, column in SUMMARY],
-                "seconds": seconds(float(np.mean([run.seconds for run in done]))),
-                "predicting": seconds(float(np.mean([run.predict_seconds for run in done]))),
+                "seconds": _seconds([run.seconds for run in done]),
+                "predicting": _seconds([run.predict_seconds for run in done]),
             }
         )
     return found
+
+
+def _seconds(measured: list[float]) -> str:
+    """The mean; of what nobody measured, as with predictions out of a file, none."""
+    return seconds(float(np.mean(measured))) if any(measured) else ""
 
 
 def _scene(one: SceneRows, i: int, runs: list[Run]) -> dict[str, Any]:

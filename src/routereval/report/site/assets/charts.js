@@ -30,7 +30,20 @@
     return String(name).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   }
 
-  function short(name, most) { return name.length > most ? name.slice(0, most - 1) + "…" : name; }
+  // What names share is as a rule their beginning, and what tells them apart their end: the middle gives way.
+  function short(name, most) {
+    if (name.length <= most) return name;
+    var head = Math.floor((most - 1) / 2);
+    return name.slice(0, head) + "…" + name.slice(name.length - (most - 1 - head));
+  }
+
+  // The title of an axis, which plotly neither breaks nor keeps within the chart.
+  function broken(title, most) {
+    return title.split(" ").reduce(function (lines, word) {
+      var last = lines[lines.length - 1];
+      return last && (last + " " + word).length <= most ? lines.slice(0, -1).concat(last + " " + word) : lines.concat(word);
+    }, []);
+  }
 
   function isDark() {
     var theme = document.documentElement.getAttribute("data-theme");
@@ -116,10 +129,17 @@
   addEventListener("afterprint", function () { plots.forEach(function (plot) { Plotly.relayout(plot, { width: null, autosize: true }); }); });
   document.addEventListener("themechange", function () { drawn.forEach(function (draw) { draw(); }); });
 
-  // Rows of { name, value, low, high, soft } from above, as dots with bars.
+  // What is short already, the tail, stays whole.
+  function tick(row, most) {
+    var tail = row.tail || "";
+    return text(short(row.name.slice(0, row.name.length - tail.length), Math.max(8, most - tail.length)) + tail);
+  }
+
+  // Rows of { name, value, low, high, soft } from above, as dots with bars; a name may end in a tail.
   function forest(rows, title, zero) {
     var ordered = rows.filter(function (row) { return row.value !== null; });
     var narrow = innerWidth < 700;
+    var lines = narrow ? broken(title, 20) : [title];
     var at = ordered.map(function (_, i) { return ordered.length - 1 - i; });
     function trace(soft) {
       var picked = ordered.map(function (row, i) { return [row, at[i]]; }).filter(function (pair) { return !!pair[0].soft === soft; });
@@ -135,11 +155,11 @@
     }
     return {
       traces: [trace(false), trace(true)],
-      layout: layout(Math.max(160, 70 + 21 * ordered.length), {
-        xaxis: { title: { text: title }, zeroline: !!zero, zerolinewidth: 2, side: "top" },
-        yaxis: { tickvals: at, ticktext: ordered.map(function (row) { return text(short(row.name, narrow ? 16 : 44)); }), showgrid: false, zeroline: false,
+      layout: layout(Math.max(160, 70 + 21 * ordered.length) + 16 * (lines.length - 1), {
+        xaxis: { title: { text: lines.join("<br>") }, zeroline: !!zero, zerolinewidth: 2, side: "top" },
+        yaxis: { tickvals: at, ticktext: ordered.map(function (row) { return tick(row, narrow ? 18 : 44); }), showgrid: false, zeroline: false,
                  range: [-0.7, ordered.length - 0.3], tickfont: { size: narrow ? 10.5 : 12 }, fixedrange: true },
-        margin: { l: 8, r: 16, t: 44, b: 8 }
+        margin: { l: 8, r: 16, t: 28 + 16 * lines.length, b: 8 }
       })
     };
   }
@@ -154,6 +174,9 @@
       var xs = one.points.map(function (p) { return p.x; });
       var group = "g" + i;
       var visible = one.shown ? true : "legendonly";
+      // A band needs two points; one alone has a bar.
+      var bar = one.points.length === 1 && one.points[0].low !== null ? { type: "data", symmetric: false, thickness: 1.5, width: 0,
+        array: [one.points[0].high - one.points[0].value], arrayminus: [one.points[0].value - one.points[0].low] } : {};
       var banded = one.points.filter(function (p) { return p.low !== null; });
       traces.push({ type: "scatter", mode: "lines", hoverinfo: "skip", legendgroup: group, showlegend: false, visible: visible,
         x: banded.map(function (p) { return p.x; }).concat(banded.map(function (p) { return p.x; }).reverse()),
@@ -163,13 +186,13 @@
         y: one.points.map(function (p) { return p.value; }),
         customdata: one.points.map(function (p) { return [text(one.name), RouterEval.fixed(p.value), RouterEval.interval(p.low, p.high)]; }),
         hovertemplate: "%{customdata[0]}, m = %{x}<br>%{customdata[1]} %{customdata[2]}<extra></extra>",
-        line: { color: hue, width: one.soft ? 1.4 : 2, dash: one.soft ? "dot" : dash }, marker: { color: hue, size: 6.5, symbol: MARKS[i % MARKS.length] } });
+        error_y: bar, line: { color: hue, width: one.soft ? 1.4 : 2, dash: one.soft ? "dot" : dash }, marker: { color: hue, size: 6.5, symbol: MARKS[i % MARKS.length] } });
     });
     var xs = Array.from(new Set(series.flatMap(function (one) { return one.points.map(function (p) { return p.x; }); }))).sort(function (a, b) { return a - b; });
     var more = {
       xaxis: { title: { text: titles.x }, type: "log", tickvals: xs, ticktext: xs.map(String), zeroline: false },
       yaxis: { title: { text: titles.y }, zeroline: false }, showlegend: true,
-      legend: narrow ? { orientation: "h", y: -0.25, font: { size: 11 } } : { font: { size: 12 } }
+      legend: narrow ? { orientation: "h", y: -0.25, font: { size: 11 } } : { font: { size: 12 }, tracegroupgap: 0 }
     };
     if (reference) {
       var line = layout(0, {}).font.color;

@@ -4,10 +4,10 @@ document.addEventListener("DOMContentLoaded", function () {
   var R = RouterEval, cells = R.data().cells;
   if (!cells.length || !document.getElementById("gains")) return;
   function three(list) { return list.map(R.unscaled); }
-  function name(cell) { return cell.benchmark + (cell.m === null ? "" : ", m = " + cell.m) + (cell.part ? " (" + cell.part + ")" : ""); }
+  function tail(cell) { return (cell.m === null ? "" : ", m = " + cell.m) + (cell.part ? " (" + cell.part + ")" : ""); }
 
   R.charts.chart(document.getElementById("gains"), function () {
-    var list = cells.map(function (cell) { var n = three(cell.gain); return { name: name(cell), cell: cell, value: n[0], low: n[1], high: n[2] }; });
+    var list = cells.map(function (cell) { var n = three(cell.gain); return { name: cell.benchmark + tail(cell), tail: tail(cell), cell: cell, value: n[0], low: n[1], high: n[2] }; });
     var made = R.charts.forest(list, "gain over the best single model", true);
     made.columns = ["benchmark", "m", "gain", "low", "high"];
     made.rows = list.map(function (row) { return [row.cell.benchmark, row.cell.m, row.value, row.low, row.high]; });
