@@ -35,7 +35,9 @@ def finder(datasets: Datasets) -> FindScenario:
 
     @cache
     def benchmark(name: str, data_hash: str, encoder: str, protocol: str) -> BenchmarkData:
-        data = store.find(data_hash) or replace(datasets, protocol=protocol, encoder=encoder).benchmark(name)
+        data = store.find(data_hash, remake=False) or replace(datasets, protocol=protocol, encoder=encoder).benchmark(
+            name
+        )
         if data.data_hash != data_hash:
             raise MissingDataError(f"{data.source} has changed since; the run was made on other data of that name")
         return embedded(data, encoder)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import re
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from routereval.data import checksums, store
+from routereval.data import checking, checksums, store
 from routereval.data.benchmark import BenchmarkData
-from routereval.data.folders import open_folder
+from routereval.data.folders import open_folder, write_folder
+from routereval.datasets import Datasets
 from routereval.errors import DataError, MissingDataError
+from routereval.results import RunSpec
+from routereval.sources import built_folders
 from routereval.sources.synthetic import Synthetic, SyntheticSpec
+from routereval.verification import finder
 
 
 @pytest.fixture
@@ -103,9 +110,107 @@ def test_a_worker_without_the_data_says_what_it_needs(data: BenchmarkData, tmp_p
         store.reopen(tmp_path / "nowhere", "e" * 64)
 
 
-def test_unchanged_files_are_hashed_once_on_a_machine(data: BenchmarkData, monkeypatch: pytest.MonkeyPatch) -> None:
-    hashed: list[Path] = []
-    monkeypatch.setattr(store.checksums, "check", hashed.append)
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders that were hashed, in a process that knows of none yet."""
+    folders: list[Path] = []
+    check = checksums.check
+    monkeypatch.setattr(checksums, "check", lambda folder: (folders.append(folder), check(folder)))
+    forget(monkeypatch)
+    return folders
+
+
+def forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in another process."""
+    monkeypatch.setattr(checking, "_whole", {})
+    monkeypatch.setattr(checking, "_damaged", {})
+
+
+def test_each_process_hashes_a_folder_once_before_it_is_used(
+    data: BenchmarkData, hashed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        for _ in range(3):
+            assert store.find(data.data_hash) is not None
+        forget(monkeypatch)
+    assert hashed == [data.store_dir] * 2
+
+
+def test_a_bit_that_flipped_without_anybody_writing_is_found_by_the_next_process(
+    data: BenchmarkData, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert data.store_dir is not None
+    path = data.store_dir / "bits.npy"
+    stamp = path.stat()
+    with path.open("r+b") as file:
+        file.seek(-1, 2)
+        byte = file.read(1)[0]
+        file.seek(-1, 2)
+        file.write(bytes([byte ^ 1]))
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    forget(monkeypatch)
+    assert store.find(data.data_hash) is None
+    assert re.search(r"is damaged: bits\.npy has sha256 .* was written; it is made again", caplog.text)
+    assert not data.store_dir.exists()
+    again = Synthetic(SyntheticSpec("tiny", prompts=40, models=8, dimensions=4, sizes=(3,))).data
+    checksums.check(again.store_dir)
+
+
+def test_who_does_not_want_it_made_again_is_told_each_time_and_it_is_hashed_once(
+    data: BenchmarkData, hashed: list[Path]
+) -> None:
+    assert data.store_dir is not None
+    flip(data.store_dir / "bits.npy")
     for _ in range(3):
-        as_a_worker_gets_it(data)
+        with pytest.raises(DataError, match=r"bits\.npy has sha256"):
+            store.find(data.data_hash, remake=False)
     assert hashed == [data.store_dir]
+    assert (data.store_dir / "bits.npy").is_file()
+
+
+def test_a_large_folder_is_hashed_once_on_a_machine(
+    data: BenchmarkData, hashed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert data.store_dir is not None
+    monkeypatch.setattr(checking, "LARGE", 1000)
+    for _ in range(3):
+        forget(monkeypatch)
+        assert store.find(data.data_hash) is not None
+    assert hashed == [data.store_dir]
+    flip(data.store_dir / "bits.npy")
+    assert store.find(data.data_hash) is None
+
+
+def test_a_worker_believes_a_driver_of_its_own_machine_only(
+    data: BenchmarkData, hashed: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.find(data.data_hash) is not None
+    parcel = pickle.dumps(data)
+    for machine, times in ((socket.gethostname(), 1), ("another", 2)):
+        monkeypatch.setattr(socket, "gethostname", lambda machine=machine: machine)
+        forget(monkeypatch)
+        store.reopen.cache_clear()
+        pickle.loads(parcel)
+        assert len(hashed) == times
+    # Nor of files that have changed since.
+    monkeypatch.undo()
+    flip(data.store_dir / "bits.npy")  # type: ignore[operator]
+    store.reopen.cache_clear()
+    with pytest.raises(DataError, match=r"bits\.npy has sha256"):
+        pickle.loads(parcel)
+
+
+def test_a_damaged_folder_that_was_built_is_named_and_stays(data: BenchmarkData, tmp_path: Path) -> None:
+    write_folder(tmp_path / "out" / "tiny", data)
+    assert built_folders.load("tiny", tmp_path / "out").data_hash == data.data_hash
+    flip(tmp_path / "out" / "tiny" / "bits.npy")
+    with pytest.raises(DataError, match=r"tiny is damaged: bits\.npy has sha256"):
+        built_folders.load("tiny", tmp_path / "out")
+
+
+def test_verifying_against_a_damaged_store_does_not_say_that_runs_agree(data: BenchmarkData, tmp_path: Path) -> None:
+    spec = RunSpec("tiny/all_strong/3", "knn", {}, data.encoder, "strict", 0, data.data_hash)
+    assert data.store_dir is not None
+    flip(data.store_dir / "bits.npy")
+    with pytest.raises(DataError, match=r"bits\.npy has sha256 .*; remove the folder"):
+        finder(Datasets())(spec)

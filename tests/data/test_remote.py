@@ -71,6 +71,28 @@ def test_what_a_driver_publishes_a_worker_fetches_once(
     assert on_another_machine(data, "file:///nowhere", tmp_path, monkeypatch).data_hash == data.data_hash
 
 
+def test_a_damaged_copy_of_a_worker_is_fetched_again(
+    data: BenchmarkData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = (tmp_path / "shared").as_uri()
+    assert data.store_dir is not None
+    remote.publish(data.store_dir, data.data_hash, url)
+    own = on_another_machine(data, url, tmp_path, monkeypatch).store_dir
+    assert own is not None
+    for damage in (lambda content: content[:-1] + bytes([content[-1] ^ 1]), lambda content: content[:-1]):
+        content = (own / "bits.npy").read_bytes()
+        (own / "bits.npy").unlink()
+        (own / "bits.npy").write_bytes(damage(content))
+        again = on_another_machine(data, url, tmp_path, monkeypatch)
+        np.testing.assert_array_equal(again.scores.dense(), data.scores.dense())
+        assert checksums.damaged(own) == []
+    assert caplog.text.count("is damaged: bits.npy has sha256") == caplog.text.count("; it is fetched again") == 2
+    (own / "bits.npy").unlink()
+    # Without a URL to fetch from it stays, and is named.
+    with pytest.raises(DataError, match=r"bits\.npy is missing; remove the folder"):
+        on_another_machine(data, "", tmp_path, monkeypatch)
+
+
 def test_what_arrives_damaged_is_not_kept(
     data: BenchmarkData, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

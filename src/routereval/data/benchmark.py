@@ -86,10 +86,11 @@ class BenchmarkData:
     def __reduce__(self) -> Any:
         # A worker process maps the store itself; megabytes of scores need not travel to it.
         if self.store_dir is not None:
+            from routereval.data.checking import promise_of
             from routereval.data.remote import url
             from routereval.data.store import reopen
 
-            return reopen, (self.store_dir, self.data_hash, url())
+            return reopen, (self.store_dir, self.data_hash, url(), promise_of(self.store_dir))
         return super().__reduce__()
 
     @property

@@ -1,7 +1,7 @@
 """Which file of a folder of the store is not what was written: ``SHA256SUMS``, as ``sha256sum --check`` reads it.
 
-Opening a folder hashes nothing: sizes and headers are looked at by whoever maps the arrays. Whoever works on data that
-somebody else brought here, a worker, hashes them once.
+Mapping an array hashes nothing: only its size and header are looked at. See :mod:`routereval.data.checking` for when
+files are hashed.
 """
 
 from __future__ import annotations

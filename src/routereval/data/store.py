@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import shutil
@@ -10,11 +9,11 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from routereval.data import checksums, remote
+from routereval.data import remote
 from routereval.data.benchmark import BenchmarkData
+from routereval.data.checking import ensure_whole
 from routereval.data.folders import open_folder, write_files
 from routereval.data.home import FORMAT, home, writing
-from routereval.data.seen_files import remember, seen_key
 from routereval.errors import DataError, MissingDataError
 
 
@@ -23,16 +22,28 @@ def content_key(*parts: str) -> str:
     return hashlib.sha256("\0".join((str(FORMAT), *parts)).encode()).hexdigest()
 
 
-def find(key: str) -> BenchmarkData | None:
-    """The data stored under this key, or None."""
+def find(key: str, *, remake: bool = True) -> BenchmarkData | None:
+    """The data stored under this key, every file of them what was written, or None.
+
+    Parameters
+    ----------
+    remake : where a file is damaged, say so, remove the folder and return None: the source is at hand, and the folder
+        is made again. Without it the folder stays as it is.
+
+    Raises
+    ------
+    DataError : a file is damaged, and it is not to be made again.
+    """
     folder = _folder(key)
-    if not (folder / "meta.json").is_file():
+    if not _is_here(folder):
         return None
     try:
+        ensure_whole(folder)
         return open_folder(folder)
     except DataError as error:
-        # The source is at hand, or nobody would ask: the folder is made again.
-        logging.getLogger(__name__).warning("%s; it is made again", str(error).partition(";")[0])
+        if not remake:
+            raise
+        logging.getLogger(__name__).warning("%s; it is made again", str(error).rpartition("; ")[0])
         shutil.rmtree(folder, ignore_errors=True)
         return None
 
@@ -61,36 +72,34 @@ def save(data: BenchmarkData) -> BenchmarkData:
                     temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+    ensure_whole(folder)
     return open_folder(folder)
 
 
 @lru_cache(maxsize=32)
-def reopen(folder: Path, data_hash: str = "", url: str = "") -> BenchmarkData:
+def reopen(folder: Path, data_hash: str = "", url: str = "", promise: str = "") -> BenchmarkData:
     """What a worker makes of data sent to it, once per process: the folder of the driver, else its own of that hash.
 
-    Its files are hashed once on each machine.
+    Its files are hashed, unless the driver has hashed them on the same machine.
 
     Parameters
     ----------
     folder : where the driver has the data: a folder that is shared, or the same machine.
     data_hash : which data.
     url : where they are fetched from if they are not here; see :mod:`routereval.data.remote`.
+    promise : what the driver knows of its folder; see :func:`routereval.data.checking.promise_of`.
 
     Raises
     ------
     MissingDataError : they are not here, and there is no URL or they are not there.
     DataError : other data, or a file is not what was written.
     """
-    found = next((one for one in (folder, _folder(data_hash)) if data_hash and _is_here(one)), folder)
-    if not _is_here(found) and data_hash:
-        if not url:
-            raise MissingDataError(
-                f"a worker has no data {folder}; let workers share ROUTEREVAL_HOME with the driver, or set "
-                f"{remote.VARIABLE} to a URL that both reach (s3://bucket/path, file:///shared/folder)"
-            )
+    if _is_here(folder) or not data_hash:
+        found = folder
+        ensure_whole(found, promise)
+    else:
         found = _folder(data_hash)
-        remote.fetch(data_hash, url, found)
-    _check_once(found)
+        _have_whole(found, data_hash, url, folder)
     data = open_folder(found)
     if data_hash and data.data_hash != data_hash:
         raise DataError(
@@ -100,21 +109,28 @@ def reopen(folder: Path, data_hash: str = "", url: str = "") -> BenchmarkData:
     return data
 
 
+def _have_whole(own: Path, data_hash: str, url: str, wanted: Path) -> None:
+    """Make sure that this machine's own copy is here and whole; fetched where it is neither."""
+    if _is_here(own):
+        try:
+            ensure_whole(own)
+        except DataError as error:
+            if not url:
+                raise
+            logging.getLogger(__name__).warning("%s; it is fetched again", str(error).rpartition("; ")[0])
+            shutil.rmtree(own, ignore_errors=True)
+        else:
+            return
+    if not url:
+        raise MissingDataError(
+            f"a worker has no data {wanted}; let workers share ROUTEREVAL_HOME with the driver, or set "
+            f"{remote.VARIABLE} to a URL that both reach (s3://bucket/path, file:///shared/folder)"
+        )
+    remote.fetch(data_hash, url, own)
+
+
 def _is_here(folder: Path) -> bool:
     return (folder / "meta.json").is_file()
-
-
-def _check_once(folder: Path) -> None:
-    """Hash every file, unless that was done on this machine and none has changed since."""
-    sums = folder / checksums.NAME
-    if not sums.is_file():
-        return
-    now = checksums.fingerprint(folder)
-    if seen_key(sums, "checked") == now:
-        return
-    checksums.check(folder)
-    with contextlib.suppress(DataError):
-        remember(sums, "checked", now)
 
 
 def _folder(key: str) -> Path:

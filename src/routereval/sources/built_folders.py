@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from routereval.data.benchmark import BenchmarkData
+from routereval.data.checking import ensure_whole
 from routereval.data.folders import open_folder
 from routereval.errors import DataError
 
@@ -21,6 +22,7 @@ def load(key: str, root: Path) -> BenchmarkData:
     ------
     DataError : the folder is damaged, or another benchmark's under this name.
     """
+    ensure_whole(root / key)
     data = open_folder(root / key)
     if data.benchmark != key:
         raise DataError(f"{root / key} holds {data.benchmark}; a folder must have its benchmark's name")
