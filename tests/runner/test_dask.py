@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -145,6 +146,42 @@ def test_a_router_that_wants_a_gpu_gets_a_worker_that_has_one(site, cluster: Clu
     with ResultStore(site.folder / "r.sqlite") as store, dask_crew(cluster.address) as crew:
         execute(tasks, store, executor=crew)
     assert set(site.errors().values()) == {None}
+
+
+def test_ctrl_c_once_takes_back_what_waits_and_lets_what_runs_end(site, cluster: Cluster, eventually) -> None:
+    words = ("run", "demo_math/*/*", "-r", "faulty:Fine:seconds=3", "--results", "r.sqlite")
+    process = site.start(*words, "--dask", cluster.address)
+    eventually(lambda: len(site.log("fit")) == 2)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "interrupted; 2 of 12 runs are stored in r.sqlite" in said
+    assert set(site.errors().values()) == {None}
+    assert len(site.log("fit")) == 2
+
+
+@pytest.mark.parametrize("how", ["Ctrl-C twice", "killed"])
+def test_workers_end_what_they_do_for_a_driver_that_stops_now(
+    site, cluster: Cluster, eventually, is_running, how: str
+) -> None:
+    words = ("run", "demo_math/*/3", "--results", "r.sqlite", "--dask", cluster.address)
+    process = site.start(*words, "-r", "faulty:Hangs", "--events", "events.jsonl")
+    eventually(lambda: len(site.log("fit")) == 2)
+    if how == "killed":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGINT)
+        eventually(lambda: "stopping" in (site.folder / "events.jsonl").read_text())
+        os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == (-signal.SIGKILL if how == "killed" else 130), said
+    assert "Traceback" not in said
+    eventually(lambda: not any(is_running(int(pid)) for _, _, pid, _ in site.log("fit")), 5)
+    start = time.monotonic()
+    assert site.run(*words, "-r", "faulty:Fine").returncode == 0
+    assert time.monotonic() - start < 60
+    assert len(site.log("fit Hangs")) == 2
+    assert len(site.contents()) == 3
 
 
 def test_the_executor_of_ones_own_client_will_do(site, cluster: Cluster) -> None:

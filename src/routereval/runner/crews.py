@@ -24,12 +24,29 @@ Answer = list[RunResult] | Exception
 """What came of one task: its runs, or why there are none."""
 
 
+class DeathsError(WorkerError):
+    """Workers died that had a call.
+
+    Parameters
+    ----------
+    deaths : how many while they were at it, if it was not tried once; none where it waited for others at the one.
+    """
+
+    def __init__(self, message: str, deaths: int):
+        super().__init__(message)
+        self.deaths = deaths
+
+
 class Crew(Protocol):
     """Workers of one kind or another."""
 
     @property
     def workers(self) -> int:
         """How many work at a time."""
+
+    @property
+    def gpus(self) -> int:
+        """How many of them compute on a GPU, where tasks that do go to those only; 0: all go to all."""
 
     @property
     def call_seconds(self) -> float:
@@ -67,7 +84,7 @@ class LocalCrew:
     """
 
     def __init__(self, workers: int, limits: Limits, threads: int = 1):
-        self.workers, self._threads = workers, threads
+        self.workers, self.gpus, self._threads = workers, 0, threads
         self.call_seconds = 0.0 if limits else NEAR_SECONDS
         self._pool = WorkerPool(workers, threads=threads, limits=limits)
 
@@ -75,7 +92,7 @@ class LocalCrew:
         """Begin tasks in one call."""
         weight = sum(len(task.specs) for task in tasks)
         try:
-            return self._pool.send(call_of_each(tasks, self._threads), what=_label(tasks), weight=weight)
+            return self._pool.send(call_of_each(tasks, self._threads), what=call_label(tasks), weight=weight)
         except Exception as error:
             return unsendable(tasks[0], error)
 
@@ -105,6 +122,7 @@ class ExecutorCrew:
     """Any executor of the standard library's kind; it is its owner's to shut down."""
 
     call_seconds = FAR_SECONDS
+    gpus = 0
 
     def __init__(self, executor: Executor, threads: int = 1):
         self._executor, self._threads = executor, threads
@@ -114,7 +132,7 @@ class ExecutorCrew:
     def start(self, tasks: Sequence[Task]) -> Future[Any]:
         """Begin tasks in one call."""
         future = self._executor.submit(perform_each, list(tasks), self._threads)
-        self._tasks[future] = _label(tasks)
+        self._tasks[future] = call_label(tasks)
         return future
 
     def answers(self, future: Future[Any], tasks: Sequence[Task]) -> list[Answer]:
@@ -157,7 +175,8 @@ def unsendable(task: Task, error: Exception) -> Future[Any]:
     return future
 
 
-def _label(tasks: Sequence[Task]) -> str:
+def call_label(tasks: Sequence[Task]) -> str:
+    """What a call does, for people."""
     return label(tasks[0]) + (f" and {len(tasks) - 1} more" if len(tasks) > 1 else "")
 
 

@@ -1,41 +1,100 @@
-"""What a Dask worker does: each task in a process of its own pool, which is what a router may take down."""
+"""What a Dask worker does: each task in a process beside it, which is what a router may take down.
+
+Such a process ends with its task where the task is no longer wanted: where the driver took it back, or is gone.
+"""
 
 from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Sequence
-from functools import lru_cache
+import threading
+from collections.abc import Callable, Sequence
 
 from routereval.errors import ClusterError, WorkerError
 from routereval.results.database import versions
 from routereval.runner.limits import Limits
-from routereval.runner.pool import WorkerPool
+from routereval.runner.process import Process
 
 
 def perform_guarded(
-    calls: Sequence[tuple[bytes, str, float]], expected: dict[str, str], limits: Limits, threads: int
+    calls: Sequence[tuple[bytes, float]], expected: dict[str, str], limits: Limits, threads: int, topic: str
 ) -> list[bytes]:
-    """On a Dask worker: each call in a process of its own pool, and the pickle of what came of it."""
+    """On a Dask worker: each call in a process of its own, and the pickle of what came of it.
+
+    Parameters
+    ----------
+    calls : each pickled, and how many times the timeout it may take.
+    topic : where the driver listens; it is told which task has begun, and where.
+    """
+    from distributed import get_worker
+
+    worker = get_worker()
+    key = worker.get_current_task()
+    worker.log_event(topic, {"key": str(key), "worker": worker.address})
     mine = facts()
     if mine != expected:
         return [pickle.dumps((False, ClusterError(difference({"a worker": mine}, expected))))] * len(calls)
-    pool = _guard(limits, threads)
+
+    def unwanted() -> bool:
+        # A task that is taken back while it is executed has another state; one whose driver is gone too.
+        task = worker.state.tasks.get(key)
+        return task is None or task.state != "executing"
+
     replies = []
-    for payload, what, weight in calls:
+    for payload, weight in calls:
         try:
-            replies.append(pool.send(payload, what=what, weight=weight, loads=False).result())
+            if unwanted():
+                raise WorkerError("taken back")
+            replies.append(_GUARDS.call(payload, limits, weight, threads, unwanted))
         except WorkerError as error:
             replies.append(pickle.dumps((False, error)))
     return replies
 
 
-@lru_cache(maxsize=1)
-def _guard(limits: Limits, threads: int) -> WorkerPool:
-    """The processes of this Dask worker, one for each of its threads."""
-    from distributed import get_worker
+class Guards:
+    """Processes that wait for the next task, so that not each begins with a start of Python.
 
-    return WorkerPool(get_worker().state.nthreads, threads=threads, limits=limits)
+    There are as many as tasks were done at a time, whatever drivers come and go: one that has other threads than the
+    next task wants makes room for it.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[tuple[int, Process]] = []
+        self._lock = threading.Lock()
+
+    def call(self, payload: bytes, limits: Limits, weight: float, threads: int, stop: Callable[[], bool]) -> bytes:
+        """The pickle of what came of a call.
+
+        Raises
+        ------
+        WorkerError, LimitError : the process died, was ended for what it took, or was told to stop.
+        """
+        process = self._taken(threads)
+        try:
+            answer = process.call(payload, limits, weight, stop)
+        except WorkerError:
+            raise  # the process is gone
+        except BaseException:
+            process.end()
+            raise
+        with self._lock:
+            self._idle.append((threads, process))
+        return answer
+
+    def _taken(self, threads: int) -> Process:
+        with self._lock:
+            fitting = [one for one in self._idle if one[0] == threads]
+            chosen = (fitting or self._idle)[-1:]
+            self._idle = [one for one in self._idle if one not in chosen]
+        for has, process in chosen:
+            if has == threads and process.alive:
+                return process
+            process.end()
+        # Drivers with a timeout and without share them, so what takes a while to import is imported before.
+        return Process(threads, timed=True)
+
+
+_GUARDS = Guards()
 
 
 def facts() -> dict[str, str]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from routereval.errors import ClusterError, LimitError, WorkerError
 from routereval.results import RunResult
-from routereval.runner.crews import Answer, Crew
+from routereval.runner.crews import Answer, Crew, DeathsError
 from routereval.runner.interrupts import Interrupts
 from routereval.runner.ledger import HELD_SECONDS, Ledger
 from routereval.runner.perform import failed
@@ -20,16 +20,32 @@ from routereval.runner.splitting import label, needs_gpu, singles, split_for
 
 RETRIES = 3
 """How often a run is tried again whose worker died."""
+PATIENCE = 16
+"""How often a run may have waited at a worker that died before this counts as if the worker had been at it."""
 SHOWN_SECONDS = 0.5
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Item:
-    """A task, how often a worker died at it, and whether it must have a call of its own."""
+    """A task and what became of it so far.
+
+    Parameters
+    ----------
+    rank : its place in the order: those with lower ones first.
+    deaths, waits : how often a worker died at it, and while it waited there for others.
+    alone : whether it must have a call of its own.
+    """
 
     task: Task
+    rank: int
     deaths: int = 0
+    waits: int = 0
     alone: bool = False
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it computes on a GPU if there is one."""
+        return needs_gpu(self.task) is not False
 
 
 class Driver:
@@ -43,7 +59,8 @@ class Driver:
 
     def __init__(self, crew: Crew, ledger: Ledger):
         self._crew, self._ledger = crew, ledger
-        self._waiting: deque[_Item] = deque()
+        # Those for a GPU apart: they shall not keep others waiting that need none.
+        self._waiting: dict[bool, deque[_Item]] = {True: deque(), False: deque()}
         self._running: dict[Future[Any], tuple[list[_Item], float]] = {}
         self._pace: dict[str, float] = {}
         self._shown = 0.0
@@ -56,9 +73,11 @@ class Driver:
         KeyboardInterrupt : it was interrupted, once or twice; what had ended is stored.
         RouterEvalError : no worker will do anything any more.
         """
-        self._waiting.extend(_Item(task) for task in split_for(list(tasks), self._crew.workers))
+        for rank, task in enumerate(split_for(list(tasks), self._crew.workers)):
+            item = _Item(task, rank)
+            self._waiting[item.on_gpu].append(item)
         try:
-            while self._running or (self._waiting and not interrupts.asked):
+            while self._running or (any(self._waiting.values()) and not interrupts.asked):
                 if interrupts.asked:
                     self._take_back()
                 else:
@@ -80,32 +99,43 @@ class Driver:
         self._crew.close()
 
     def _hand_out(self) -> None:
-        # One more for each than it can do at a time, so that none waits for the driver.
-        while self._waiting and len(self._running) < 2 * self._crew.workers:
-            items = self._next()
+        out = Counter(items[0].on_gpu for items, _ in self._running.values())
+        while (queue := self._due(out)) is not None:
+            items = self._next(queue)
             if items:
                 tasks = [item.task for item in items]
                 self._running[self._crew.start(tasks)] = items, time.monotonic()
+                out[items[0].on_gpu] += 1
                 self._ledger.tell("submit", what=[label(task) for task in tasks], runs=sum(len(t.specs) for t in tasks))
 
-    def _next(self) -> list[_Item]:
-        """What is due next: one task, or several small ones of a kind."""
-        first = self._waiting[0]
-        room = 1 if first.alone else self._fitting(first.task)
+    def _due(self, out: Counter[bool]) -> deque[_Item] | None:
+        """The queue whose turn it is; None where enough is handed out, or nothing is left."""
+        # One more for each worker than it can do at a time, so that none waits for the driver.
+        most, gpus = 2 * self._crew.workers, 2 * self._crew.gpus
+        queues = {on_gpu: queue for on_gpu, queue in self._waiting.items() if queue}
+        if gpus:
+            return next((queue for on_gpu, queue in queues.items() if out[on_gpu] < (gpus if on_gpu else most)), None)
+        return min(queues.values(), key=lambda queue: queue[0].rank, default=None) if out.total() < most else None
+
+    def _next(self, queue: deque[_Item]) -> list[_Item]:
+        """What is due next of a queue: one task, or several small ones of a kind."""
+        first = queue[0]
+        room = 1 if first.alone else self._fitting(first, len(queue))
         items: list[_Item] = []
-        while self._waiting and len(items) < room and (not items or self._alike(first, self._waiting[0])):
-            item = self._waiting.popleft()
+        while queue and len(items) < room and (not items or self._alike(first, queue[0])):
+            item = queue.popleft()
             left = self._ledger.left_of(item.task)
             if left is not None:
-                items.append(_Item(left, item.deaths, item.alone))
+                items.append(replace(item, task=left))
         return items
 
-    def _fitting(self, task: Task) -> int:
-        seconds = self._pace.get(task.specs[0].router)
+    def _fitting(self, item: _Item, waiting: int) -> int:
+        """How many tasks like this one share a call: none so many that others have nothing to do at the end."""
+        seconds = self._pace.get(item.task.specs[0].router)
         if seconds is None:
             return 1
-        fair = len(self._waiting) // (4 * self._crew.workers)
-        return max(1, min(int(self._crew.call_seconds / max(seconds, 1e-4)), fair))
+        slots = (item.on_gpu and self._crew.gpus) or self._crew.workers
+        return max(1, min(int(self._crew.call_seconds / max(seconds, 1e-4)), waiting // (4 * slots)))
 
     def _alike(self, first: _Item, other: _Item) -> bool:
         router = first.task.specs[0].router
@@ -127,24 +157,25 @@ class Driver:
             self._ledger.add(answer)
             return
         died = isinstance(answer, WorkerError) and not isinstance(answer, (LimitError, ClusterError))
-        deaths = item.deaths + died
-        if len(item.task.pools) > 1 and (died or isinstance(answer, LimitError)):
+        died_at_it = (answer.deaths if isinstance(answer, DeathsError) else 1) if died else 0
+        item = replace(item, deaths=item.deaths + died_at_it, waits=item.waits + (died and not died_at_it))
+        if died and not died_at_it and item.waits < PATIENCE:
+            again = [item]
+        elif len(item.task.pools) > 1 and (died or isinstance(answer, LimitError)):
             # One of them did it: each by itself says which.
-            again = [_Item(task, deaths, alone=True) for task in singles(item.task)]
-        elif together:
-            again = [_Item(item.task, item.deaths, alone=True)]
-        elif died and deaths <= RETRIES:
-            again = [_Item(item.task, deaths, alone=True)]
+            again = [replace(item, task=task, alone=True) for task in singles(item.task)]
+        elif together or (died_at_it and item.deaths <= RETRIES):
+            again = [replace(item, alone=True)]
         else:
-            self._ledger.add(self._failed(item.task, answer, deaths))
+            self._ledger.add(self._failed(item, answer))
             return
-        self._ledger.tell("retry", what=label(item.task), attempt=deaths + 1, why=str(answer))
-        self._waiting.extendleft(again)
+        self._ledger.tell("retry", what=label(item.task), attempt=item.deaths + 1, why=str(answer))
+        self._waiting[item.on_gpu].extendleft(again)
 
-    def _failed(self, task: Task, error: Exception, deaths: int) -> list[RunResult]:
-        if deaths > 1:
-            error = WorkerError(f"{error}; so it went {deaths} times")
-        return failed(task, error)
+    def _failed(self, item: _Item, error: Exception) -> list[RunResult]:
+        if item.deaths > 1 or isinstance(error, DeathsError):
+            error = WorkerError(f"{error}; so it went {max(item.deaths, item.waits)} times")
+        return failed(item.task, error)
 
     def _take_back(self) -> None:
         for future in list(self._running):

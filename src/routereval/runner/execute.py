@@ -107,9 +107,9 @@ def _crew(
     if not isinstance(executor, Executor):
         return executor
     if type(executor).__module__.partition(".")[0] == "distributed":
-        from routereval.runner.dask_cluster import DaskCrew
+        from routereval.runner.dask_cluster import crew_of_executor
 
-        return DaskCrew.of_executor(executor, limits, threads)
+        return crew_of_executor(executor, limits, threads)
     if limits:
         raise ParameterError("limits are for jobs= and for Dask; an executor of another kind cannot end a run")
     return ExecutorCrew(executor, threads)
