@@ -34,6 +34,9 @@ def result(
     counted: np.ndarray | None = None,
     code: str = "",
     train_size: int | None = None,
+    protocol: str = "strict",
+    encoder: str = "shipped",
+    data_hash: str = HASH,
 ) -> rv.RunResult:
     scores = np.asarray(chosen, dtype=np.float64)
     counts = np.ones(len(scores), dtype=bool) if counted is None else counted
@@ -41,7 +44,7 @@ def result(
     outcome = Outcome(
         tuple(map(str, range(len(scores)))), ("a", "b"), counts, columns | {"chosen": scores}, np.array([0.5, 0.5])
     )
-    spec = rv.RunSpec(scenario, router, params or {}, "shipped", "strict", seed, HASH, code, train_size)
+    spec = rv.RunSpec(scenario, router, params or {}, encoder, protocol, seed, data_hash, code, train_size)
     return rv.RunResult(spec, None if error else outcome, 1.0, error=error)
 
 
@@ -268,6 +271,67 @@ def test_the_smallest_difference_a_benchmark_can_show() -> None:
     assert same.sentence == "one: 118 prompts; no two routers differ on any prompt"
 
 
+def test_it_is_the_same_whoever_is_the_baseline() -> None:
+    # knn and ridge differ on 2 prompts, gmm from both on many: the median of three pairs is no pair with ridge alone.
+    base = np.repeat([1.0, 0.0], [30, 30])
+    close, far = base.copy(), noise(8)
+    close[0], close[-1] = 0.0, 1.0
+    runs = [result("knn", base), result("ridge", close), result("gmm", far), result("oracle", np.ones(60))]
+    every = compare(runs).detectable
+    assert every[0].pairs == 3
+    for baseline in ("knn", "ridge", "gmm", "oracle"):
+        assert compare(runs, baseline=baseline).detectable == every, baseline
+    two = compare(runs, ["knn", "ridge"]).detectable
+    assert two[0].difference < every[0].difference
+    assert compare(runs, ["knn", "ridge"], baseline="gmm").detectable == two
+    # One router and its baseline are a pair, since there is no other.
+    assert compare(runs, ["knn"], baseline="ridge").detectable == two
+
+
+def test_protocols_and_encoders_are_never_averaged_and_one_can_be_chosen() -> None:
+    good, bad = [1.0] * 8, [0.0] * 8
+    runs = [result("knn", good), result("ridge", bad)]
+    runs += [result("knn", bad, protocol="paper"), result("ridge", good, protocol="paper")]
+    with pytest.raises(ParameterError, match=r"2 protocols, paper and strict.*--protocol paper or --protocol strict"):
+        compare(runs)
+    assert compare(runs, protocol="strict").pairs[0].first == "knn"
+    by_paper = compare(runs, protocol="paper")
+    assert (by_paper.pairs[0].first, by_paper.pairs[0].protocol) == ("ridge", "paper")
+    assert [one.protocol for one in by_paper.provenance] == ["paper"]
+    other = [*runs[:2], result("knn", bad, encoder="e5"), result("ridge", good, encoder="e5")]
+    with pytest.raises(ParameterError, match=r"one was run with 2 encoders, e5 and shipped.*--encoder e5"):
+        compare(other)
+    assert compare(other, encoder="e5").pairs[0].first == "ridge"
+    with pytest.raises(UnknownNameError, match="unknown encoder among the stored runs 'e6'; did you mean 'e5'"):
+        compare(other, encoder="e6")
+    with pytest.raises(UnknownNameError, match="protocol"):
+        compare(runs, protocol="loose")
+    with pytest.raises(ParameterError, match="no stored run has protocol paper; there are runs by strict with e5, st"):
+        compare(other, protocol="paper")
+
+
+def test_what_is_not_compared_mixes_nothing() -> None:
+    # Another protocol's reference takes no part, and benchmarks may each have an encoder of their own.
+    runs = [result("knn", noise(1)), result("ridge", noise(2)), result("oracle", noise(3), protocol="paper")]
+    runs += [result(one, noise(4 + i), "two/all/3", encoder="e5") for i, one in enumerate(("knn", "ridge"))]
+    found = compare(runs)
+    assert found.pairs[0].encoder == "e5, shipped"
+    assert [(one.encoder, one.data) for one in found.provenance] == [
+        ("shipped", (("one", HASH),)),
+        ("e5", (("two", HASH),)),
+    ]
+    assert compare(runs, scenarios=["two"]).pairs[0].encoder == "e5"
+
+
+def test_data_that_changed_under_their_name_are_said() -> None:
+    runs = [result(one, noise(i), data_hash=HASH) for i, one in enumerate(("knn", "ridge"))]
+    runs += [result(one, noise(i + 5), data_hash="1" * 8) for i, one in enumerate(("knn", "ridge"))]
+    found = compare(runs)
+    assert any(note.startswith("one: runs on 2 different data of that name") for note in found.notes)
+    assert found.provenance[0].data == (("one", HASH), ("one", "1" * 8))
+    assert not any("different data" in note for note in compare(runs[:2]).notes)
+
+
 def test_ranks_and_friedman_are_those_of_rank() -> None:
     runs = [
         StoredRun.of(result(router, noise(10 * i + j), f"{name}/3" if j else f"{name}/5"))
@@ -395,13 +459,22 @@ def test_frames_and_json_have_every_pair(tmp_path: Path) -> None:
     ]
     found = compare(runs)
     frame = found.frame()
-    assert frame.shape == (3, 23)
+    assert frame.shape == (3, 26)
+    assert set(frame["seeds"]) == {"0"}
+    assert set(frame["data_hash"]) == {HASH}
+    assert set(found.scenario_frame()["version"]) == {rv.__version__}
     assert found.scenario_frame()["scenario"].to_list() == ["one/all/3"] * 3 + ["one/all/5"] * 3
     assert {"observed_low", "corrected_high"} <= set(found.oracle_frame().columns)
     again = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert [row["p"] for row in again["pairs"]] == frame["p"].to_list()
     assert again["detectable"][0]["sentence"] == found.detectable[0].sentence
     assert again["settings"]["data"] == {"one": HASH}
+    assert again["provenance"] == [
+        {
+            **{"protocol": "strict", "encoder": "shipped", "seeds": [0]},
+            **{"data": [{"benchmark": "one", "data_hash": HASH}], "versions": [rv.__version__]},
+        }
+    ]
 
 
 def test_the_same_call_gives_the_same_numbers_and_another_router_does_not_move_them() -> None:

@@ -101,8 +101,11 @@ def test_more_pairs_than_fit_on_a_screen_are_counted() -> None:
 
 def test_how_it_was_computed_is_stated() -> None:
     text = " ".join(as_text(several()).split())
-    assert "protocol strict; encoder shipped; 1,000 resamples, seed 0; data a_long_benchmark_name 00000000" in text
-    assert f"routereval {rv.__version__}" in text
+    data = "a_long_benchmark_name 00000000, one 00000000, two 00000000"
+    assert f"protocol strict; encoder shipped; seed 0; data {data}; routereval {rv.__version__} 1,000" in text
+    assert f"1,000 resamples, their seed 0; computed by routereval {rv.__version__}" in text
+    runs = [replace(one, spec=replace(one.spec, seed=s)) for s in (3, 5) for one in (result("knn", coins(s)),)]
+    assert "encoder shipped; seeds 0, 3, 5; data one" in as_text(compare([*runs, result("ridge", coins(1))]))
 
 
 HOSTILE = "\x1b[31m[bold]x[/bold]\u202e<script>"

@@ -13,11 +13,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from markdown_it import MarkdownIt
 from rich.cells import cell_len
 
+import routereval as rv
+from routereval.data.outcome import Outcome
 from routereval.report.formats.escaping import csv_name, latex_text
 from routereval.report.formats.layout import Column, columns_of, fold, parts_of
 from routereval.report.paper_tables import (
@@ -34,7 +37,10 @@ from routereval.report.paper_tables import (
     TableKey,
 )
 from routereval.report.printable import printable
+from routereval.report.standings import Standings, standings_of
+from routereval.report.standings_table import markdown_document
 from routereval.report.tabling import FORMATS, Tables
+from routereval.results import StoredRun
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -287,6 +293,40 @@ def test_hostile_names_are_text_in_markdown() -> None:
     for name in HOSTILE:
         assert labels.count(printable(name)) == 2, name
     assert cells[0][1:7:2] == [f"{name} mu" for name in HOSTILE[:3]]
+
+
+def standings(name: str) -> Standings:
+    """A router of this name that beats the best single model on a benchmark of this name, and one that failed."""
+    n, scenario = 50, f"{name.replace('/', '|')}/all/3"
+    columns = {one: np.full(n, 0.5) for one in ("best_single", "best_single_train", "baseline")}
+    columns |= {"oracle": np.ones(n)}
+    made = []
+    for router, score in ((name, 1.0), ("knn", 0.5), ("mlp", None)):
+        given = columns | {"chosen": np.full(n, score or 0.0)}
+        outcome = Outcome(tuple(map(str, range(n))), ("a", "b"), np.ones(n, dtype=bool), given, np.full(2, 0.5))
+        spec = rv.RunSpec(scenario, router, {}, name, "strict", 0, "0" * 64)
+        error = name if score is None else None
+        made.append(StoredRun.of(rv.RunResult(spec, None if error else outcome, 1.0, error=error)))
+    return standings_of(made)
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "![x](http://example.com/x.png)", "# head", "1. one", "+ plus", "--- -"])
+def test_hostile_names_are_text_in_standings_in_markdown(name: str) -> None:
+    text = markdown_document(standings(name))
+    parser = MarkdownIt("commonmark").enable("table")
+    rendered = parser.render(text)
+    # Two tables, a paragraph, a list: no heading, no link, no picture, no code, and no list within the list.
+    assert set(re.findall(r"</?([a-z0-9]+)", rendered)) == {
+        *("p", "table", "thead", "tbody", "tr", "th", "td", "ul", "li")
+    }
+    assert (rendered.count("<tr>"), rendered.count("<ul>")) == (2 * 3, 1)
+    shown = "\n".join(
+        "".join(one.content for one in token.children or [] if one.type.startswith("text"))
+        for token in parser.parse(text)
+    )
+    # As a row of both tables, as the best, over the baselines, as the encoder, and as what went wrong.
+    assert shown.count(printable(name)) >= 6
+    assert f"{printable(name.replace('/', '|'))}: 1 of 2 routers beat the best single model" in shown
 
 
 def test_hostile_names_are_no_formulas_in_csv_and_the_same_in_json() -> None:

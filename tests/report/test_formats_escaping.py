@@ -7,11 +7,11 @@ import io
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from routereval.report.formats.escaping import csv_name, csv_text, latex_text, markdown_text
+from routereval.report.formats.escaping import csv_name, csv_text, latex_text, markdown_line, markdown_text
 from routereval.report.printable import printable
 
 # Mostly characters that mean something somewhere.
@@ -41,6 +41,23 @@ def test_a_markdown_paragraph_gives_back_the_name(name: str) -> None:
     tokens = MarkdownIt("commonmark").parse(f"- {markdown_text('x' + name + 'x')}")
     (inline,) = [token for token in tokens if token.type == "inline"]
     assert "".join(one.content for one in inline.children or []) == printable(f"x{name}x")
+
+
+@given(names)
+@example("# head")
+@example("12. item")
+@example("3) item")
+@example("+ item")
+@example("- - -")
+@example("=== x")
+@example(": x")
+@example("    code")
+def test_a_markdown_item_that_begins_with_the_name_is_a_paragraph(name: str) -> None:
+    assume(name)
+    tokens = MarkdownIt("commonmark").parse(f"- {markdown_line(name)}")
+    assert [one.type for one in tokens][:3] == ["bullet_list_open", "list_item_open", "paragraph_open"]
+    (inline,) = [token for token in tokens if token.type == "inline"]
+    assert "".join(one.content for one in inline.children or []) == printable(name)
 
 
 @pytest.mark.parametrize("link", ["www.example.com", "https://example.com", "HTTP://x.y", "see www.a.b."])

@@ -64,7 +64,7 @@ def test_no_table_lets_an_escape_through() -> None:
 
 
 def test_nor_does_markdown() -> None:
-    assert r"\\x1b[31mred" in markdown([{"router": RED}])
+    assert r"\\x1b\[31mred" in markdown([{"router": RED}])
 
 
 def test_route_prints_names_and_prompts_on_one_line_each(tmp_path: Path) -> None:

@@ -18,7 +18,14 @@ from routereval.data.outcome import Outcome
 from routereval.errors import ParameterError
 from routereval.report.critical_difference import groups_alike, save_diagram
 from routereval.report.standings import Score, nemenyi, standings_of
-from routereval.report.standings_table import gain_rows, legend, markdown, overall_rows, sentences
+from routereval.report.standings_table import (
+    gain_rows,
+    legend,
+    markdown,
+    overall_rows,
+    sentences,
+    statement,
+)
 from routereval.results import StoredRun
 
 
@@ -32,6 +39,8 @@ def run(
     seed: int = 0,
     error: str | None = None,
     seconds: float = 3.0,
+    protocol: str = "strict",
+    encoder: str = "shipped",
 ) -> StoredRun:
     n = len(chosen)
     columns = {
@@ -42,7 +51,7 @@ def run(
         "baseline": np.full(n, 0.5),
     }
     outcome = Outcome(tuple(map(str, range(n))), ("a", "b"), np.ones(n, dtype=bool), columns, np.array([0.5, 0.5]))
-    spec = rv.RunSpec(f"{benchmark}/{strategy}/{m}", router, {}, "shipped", "strict", seed, "0" * 8)
+    spec = rv.RunSpec(f"{benchmark}/{strategy}/{m}", router, {}, encoder, protocol, seed, "0" * 8)
     result = rv.RunResult(spec, None if error else outcome, seconds, error=error, predict_seconds=1.0)
     return StoredRun.of(result)
 
@@ -203,8 +212,38 @@ def test_a_diagram_of_one_router_or_into_another_format_is_refused(tmp_path: Pat
 
 
 def test_markdown_cells_cannot_break_the_table() -> None:
-    assert markdown([{"a|b": "x"}, {"a|b": "<i>|"}]).splitlines()[-1] == r"| &lt;i>\| |"
+    made = markdown([{"a|b": "x"}, {"a|b": "<i>|"}, {"a|b": "+0.1 [-0.2, +0.3] +"}]).splitlines()
+    assert (made[0], made[-2]) == ("| a&#124;b |", "| &lt;i&gt;&#124; |")
+    # Numbers can be read in the source too.
+    assert made[-1] == "| +0.1 [-0.2, +0.3] + |"
     assert markdown([]) == ""
+
+
+def test_protocols_and_encoders_are_never_averaged_and_one_can_be_chosen() -> None:
+    runs = [run("knn", GOOD), run("ridge", BAD)]
+    other = [run("knn", BAD, protocol="paper"), run("ridge", GOOD, protocol="paper")]
+    with pytest.raises(ParameterError, match=r"2 protocols, paper and strict.*--protocol paper or --protocol strict"):
+        standings_of([*runs, *other])
+    assert standings_of([*runs, *other], protocol="paper").complete[0].label == "ridge"
+    assert standings_of([*runs, run("oracle", GOOD, protocol="paper")]).complete[0].label == "knn"
+    encoded = [*runs, run("knn", BAD, encoder="e5"), run("ridge", GOOD, encoder="e5")]
+    with pytest.raises(ParameterError, match="one was run with 2 encoders, e5 and shipped"):
+        standings_of(encoded)
+    assert standings_of(encoded, encoder="e5").complete[0].label == "ridge"
+    with pytest.raises(ParameterError, match=r"2 protocols.*; one was run with 2 encoders"):
+        standings_of([*encoded, *other])
+
+
+def test_where_the_runs_come_from_is_stated_once_for_all_that_are_alike() -> None:
+    runs = [run("knn", GOOD, seed=seed, benchmark=one) for one in ("one", "two") for seed in (0, 2)]
+    version = f"routereval {rv.__version__}"
+    alike = f"protocol strict; encoder shipped; seeds 0, 2; data one 00000000, two 00000000; {version}"
+    assert statement(standings_of(runs)) == [alike]
+    of_three = run("knn", GOOD, benchmark="three", encoder="e5")
+    assert statement(standings_of([*runs, of_three])) == [
+        alike,
+        f"protocol strict; encoder e5; seed 0; data three 00000000; {version}",
+    ]
 
 
 def test_rank_on_the_command_line(tmp_path: Path) -> None:
@@ -225,4 +264,13 @@ def test_rank_on_the_command_line(tmp_path: Path) -> None:
     assert "gain: mu less that of the model best on train" in printed.stdout
     written = invoke("rank", str(file), "--markdown").stdout
     assert written.startswith("| router | rank | mu |")
-    assert "\n\ngain: mu less that of the model best on train; [ ]: 95 % bootstrap interval" in written
+    assert "\n\ngain: mu less that of the model best on train; \\[ \\]: 95 % bootstrap interval" in written
+    stated = "protocol strict; encoder shipped; seed 0; data demo_math "
+    assert f"\n- {stated}" in written
+    assert stated in printed.stdout
+    assert stated in picture.read_text(encoding="utf-8").replace("<!-- ", "")
+    (origin,) = json.loads(invoke("rank", str(file), "--json").stdout)["provenance"]
+    assert (origin["protocol"], origin["encoder"], origin["seeds"]) == ("strict", "shipped", [0])
+    assert len(origin["data"][0]["data_hash"]) == 64
+    with pytest.raises(ParameterError, match="no stored run has protocol paper"):
+        invoke("rank", str(file), "--protocol", "paper")

@@ -47,6 +47,13 @@ def test_a_group_is_the_unweighted_mean_over_strategies_for_ratios_too(runs: lis
         assert groups[5, "knn"].values[name] == pytest.approx(np.mean([run.metrics[name] for run in members]))
 
 
+def test_the_tables_state_where_their_runs_come_from(runs: list[StoredRun]) -> None:
+    data = f"data demo_math {runs[0].spec.data_hash[:8]}; routereval {rv.__version__}"
+    assert f"protocol strict; encoder shipped; seed 0; {data}" in text_of(runs)
+    more = [replace(runs[0], spec=replace(runs[0].spec, seed=7, protocol="paper"))]
+    assert f"protocol paper; encoder shipped; seed 7; {data}" in text_of([*runs, *more])
+
+
 def test_the_interval_of_a_mean_is_that_of_paired_resamples(runs: list[StoredRun]) -> None:
     (group,) = [g for g in groups_of(runs) if (g.m, g.router) == (5, "knn")]
     low, high = group.intervals["mu"]

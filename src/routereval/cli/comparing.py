@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from routereval.cli.shared import DEFAULT_RESULTS, JsonOption, app
+from routereval.cli.shared import DEFAULT_RESULTS, JsonOption, OneEncoderOption, OneProtocolOption, app
 
 
 @app.command(
@@ -17,6 +17,7 @@ Examples:
   routereval compare routereval.sqlite
   routereval compare routereval.sqlite --router knn --router ridge --scenario 'gsm8k/*'
   routereval compare routereval.sqlite --baseline best_single --correction bh
+  routereval compare routereval.sqlite --protocol strict --encoder wordllama
   routereval compare routereval.sqlite --cluster subset --json | jq '.pairs[] | select(.p_adjusted < 0.05)'
   routereval compare routereval.sqlite --plot ranks.svg
 """
@@ -36,6 +37,8 @@ def compare(
     ] = "duplicates",
     correction: Annotated[str, typer.Option(help="For many pairs: holm, or bh (Benjamini and Hochberg).")] = "holm",
     baseline: Annotated[str | None, typer.Option(help="Compare every router with this one only.")] = None,
+    protocol: OneProtocolOption = None,
+    encoder: OneEncoderOption = None,
     draws: Annotated[int, typer.Option(min=1, help="Resamples of the bootstrap.")] = 1000,
     flips: Annotated[
         int | None,
@@ -59,13 +62,16 @@ def compare(
         cluster=cluster,
         correction=correction,
         baseline=baseline,
+        protocol=None if protocol is None else protocol.value,
+        encoder=encoder,
         draws=draws,
         flips=flips,
         oracles=oracles,
         seed=seed,
     )
     if plot is not None:
-        note = f"{found.cells} cells (benchmark and pool size); bars join routers that do not differ"
+        over = f"{found.cells} cells (benchmark and pool size); bars join routers that do not differ"
+        note = "\n".join([over, *(one.sentence() for one in found.provenance)])
         save_diagram(found.ranks, found.critical_difference, plot, note=note)
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=1))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from routereval.cli.shared import DEFAULT_RESULTS, JsonOption, app
+from routereval.cli.shared import DEFAULT_RESULTS, JsonOption, OneEncoderOption, OneProtocolOption, app
 
 
 @app.command(
@@ -17,10 +17,13 @@ Examples:
   routereval rank routereval.sqlite
   routereval rank routereval.sqlite --plot ranks.svg
   routereval rank routereval.sqlite --markdown > standings.md
+  routereval rank routereval.sqlite --protocol strict --encoder wordllama
 """
 )
 def rank(
     file: Annotated[Path, typer.Argument(help="A results file.")] = DEFAULT_RESULTS,
+    protocol: OneProtocolOption = None,
+    encoder: OneEncoderOption = None,
     plot: Annotated[Path | None, typer.Option(help="Critical-difference diagram: .png, .svg or .pdf.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
     as_json: JsonOption = False,
@@ -28,40 +31,46 @@ def rank(
     """Compare all stored routers: mean ranks, gain over the best single model, seconds; nothing is run."""
     from routereval.report.critical_difference import save_diagram
     from routereval.report.standings import standings_of
-    from routereval.report.standings_table import gain_rows, json_object, legend, overall_rows, sentences
-    from routereval.report.standings_table import markdown as as_markdown
+    from routereval.report.standings_table import (
+        ERRORS,
+        gain_rows,
+        json_object,
+        legend,
+        markdown_document,
+        overall_rows,
+        sentences,
+        statement,
+    )
     from routereval.report.tables import listing_table
     from routereval.report.terminal import console
     from routereval.results import ResultStore
 
     with ResultStore(file, create=False) as store:
-        standings = standings_of(store.runs())
+        standings = standings_of(store.runs(), protocol=None if protocol is None else protocol.value, encoder=encoder)
     if plot is not None:
-        note = (
+        over = (
             f"{standings.cells} cells of {len(standings.benchmarks)} benchmarks; bars join routers that do not differ"
         )
+        note = "\n".join([over, *statement(standings)])
         save_diagram(
             {one.label: one.rank for one in standings.complete}, standings.critical_difference, plot, note=note
         )
     if as_json:
         typer.echo(json.dumps(json_object(standings), indent=1))
         return
-    tables = [overall_rows(standings), gain_rows(standings)]
     if markdown:
-        typer.echo(
-            "\n\n".join(
-                [*map(as_markdown, tables), *legend(standings), "\n".join(f"- {line}" for line in sentences(standings))]
-            )
-        )
+        typer.echo(markdown_document(standings))
         return
     terminal = console()
-    for rows in tables:
+    for rows in (overall_rows(standings), gain_rows(standings)):
         terminal.print(listing_table(rows))
     for line in legend(standings):
         terminal.print(line, markup=False, style="dim")
     for line in sentences(standings):
         terminal.print(line, markup=False)
-    for line in standings.errors[:20]:
+    for line in (*(f"note: {one}" for one in standings.notes), *statement(standings)):
+        terminal.print(line, markup=False, style="dim")
+    for line in standings.errors[:ERRORS]:
         terminal.print(f"failed: {line}", markup=False, style="red")
     if plot is not None:
         terminal.print(f"drawn: {plot}", markup=False)

@@ -92,6 +92,7 @@ def scale(
     from routereval.data.scaling import grid_named, short_grid
     from routereval.policies import PolicySpec
     from routereval.report.curves import curve_rows, published_rows
+    from routereval.report.provenance import curve_statements
     from routereval.report.scaling_figure import check_format, save_scaling_figure
     from routereval.scaling import ScalingPlan
 
@@ -125,7 +126,8 @@ def scale(
         shares = PRINTED_SHARES
         theirs = published_rows(names, (1, *PRINTED_SHARES, 0)) if published else []
     shown = set(size or ()) or {m for plan in plans for m in short_grid(plan.data.scores.shape[1])}
-    _print(curve_rows([point for point in points if point.m in shown], shares) + theirs, names)
+    said = curve_statements(point.spec for point in points)
+    _print(curve_rows([point for point in points if point.m in shown], shares) + theirs, names, said)
     if hidden := sorted({point.m for point in points} - shown):
         tell(f"{len(hidden)} more sizes up to {hidden[-1]}: --json, --plot")
 
@@ -170,7 +172,7 @@ def _tell_cost(plans: Sequence[ScalingPlan], left: Sequence[Cost], results: Path
         )
 
 
-def _print(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+def _print(rows: Sequence[dict[str, Any]], names: Sequence[str], said: Sequence[str]) -> None:
     from routereval.report.curves import curve_tables
     from routereval.report.terminal import console
 
@@ -178,4 +180,5 @@ def _print(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
     for name in names:
         for table in curve_tables(rows, name, terminal.width):
             terminal.print(table)
-    terminal.print("mean over the pools and the 95 % interval of that mean", style="dim")
+    for line in ("mean over the pools and the 95 % interval of that mean", *said):
+        terminal.print(line, markup=False, style="dim")

@@ -53,6 +53,16 @@ EncoderOption = Annotated[
     ),
 ]
 ProtocolOption = Annotated[ProtocolName, typer.Option(help="strict (sound) or paper (as published, faults and all).")]
+OneProtocolOption = Annotated[
+    ProtocolName | None,
+    typer.Option("--protocol", help="Only runs by these rules. [default: all, where all are by one]"),
+]
+OneEncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder", help="Only runs with these embeddings. [default: all, where a benchmark has those of one encoder]"
+    ),
+]
 DeviceOption = Annotated[
     str,
     typer.Option(help="Where neural routers compute: cuda, cuda:1, mps, cpu. [default: the best there is]"),

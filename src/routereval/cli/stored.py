@@ -58,6 +58,7 @@ def results(
 
 def _print_controls(runs: Sequence[StoredRun], as_json: bool) -> None:
     from routereval.report.controls_table import control_rows, controls_table
+    from routereval.report.provenance import statements
     from routereval.report.terminal import console
 
     if as_json:
@@ -65,6 +66,8 @@ def _print_controls(runs: Sequence[StoredRun], as_json: bool) -> None:
     else:
         terminal = console()
         terminal.print(controls_table(runs, terminal.width))
+        for line in statements(runs):
+            terminal.print(line, markup=False, style="dim")
 
 
 def _print_tuning(runs: Sequence[StoredRun], as_json: bool) -> None:
@@ -73,11 +76,15 @@ def _print_tuning(runs: Sequence[StoredRun], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(tuning_trials(runs), indent=1))
         return
+    from routereval.report.provenance import statements
     from routereval.report.tables import listing_table
     from routereval.report.terminal import console
 
     rows = tuning_rows(runs)
-    console().print(listing_table(rows) if rows else "no run was tuned; see routereval run --tune")
+    terminal = console()
+    terminal.print(listing_table(rows) if rows else "no run was tuned; see routereval run --tune")
+    for line in statements([run for run in runs if run.tuning is not None]):
+        terminal.print(line, markup=False, style="dim")
 
 
 @app.command(

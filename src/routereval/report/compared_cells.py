@@ -13,6 +13,8 @@ from routereval.catalogue import unknown_name
 from routereval.errors import ParameterError
 from routereval.policies import defaults_of
 from routereval.references import REFERENCES
+from routereval.report.provenance import Origin, origin_of
+from routereval.report.unmixed import notes_on_data, of_choice, refuse_mixed
 from routereval.results import RunSpec, StoredRun
 from routereval.results.records import ScenarioRecord
 from routereval.results.run import PREDICTIONS_FILE, canonical_json, router_label
@@ -46,13 +48,14 @@ class ComparedCell:
     spec : of one of its runs.
     counted : (n,) which test prompts count, for every router alike.
     scores : by router (n,), the mean over its seeds; zero where not counted.
-    seeds : by router, how many.
+    seeds : by router, how many; origins : by router, where each of its runs comes from.
     """
 
     spec: RunSpec
     counted: NDArray[np.bool_]
     scores: Mapping[str, NDArray[np.float64]]
     seeds: Mapping[str, int]
+    origins: Mapping[str, tuple[Origin, ...]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -89,12 +92,14 @@ class Gathered:
     ----------
     routers : labels, in alphabetical order.
     baseline : the label every other is compared with; None: all pairs.
+    asked : the labels that would be compared if there were no baseline.
     failed : every run that failed.
     """
 
     routers: tuple[str, ...]
     cells: tuple[ComparedCell, ...]
     baseline: str | None
+    asked: frozenset[str]
     failed: tuple[FailedRun, ...]
     notes: tuple[str, ...] = field(default=())
 
@@ -110,29 +115,36 @@ class _Member:
 
 
 def gather(
-    source: RunSource, routers: Sequence[str] | None, scenarios: Sequence[str] | None, baseline: str | None
+    source: RunSource,
+    routers: Sequence[str] | None,
+    scenarios: Sequence[str] | None,
+    baseline: str | None,
+    protocol: str | None = None,
+    encoder: str | None = None,
 ) -> Gathered:
     """Read what is asked for; runs on a part of the training prompts and references nobody named are left out.
 
     Raises
     ------
-    UnknownNameError : a router nobody ran.
-    ParameterError : fewer than two routers, no scenario in common, a name that stands for several baselines.
+    UnknownNameError : a router nobody ran, a protocol that does not exist, an encoder that no run has.
+    ParameterError : fewer than two routers, no scenario in common, a name that stands for several baselines; runs by
+        several protocols, or with several encoders on the same data.
     """
-    heads = [head for head in source.heads if head.spec.train_size is None and _wanted(head.spec, scenarios)]
-    if not heads:
-        known = sorted({head.spec.scenario for head in source.heads})
-        asked = f" of {', '.join(scenarios)}" if scenarios else ""
-        there = f"; there are runs on {', '.join(known[:6])}" if known else ""
-        raise ParameterError(f"there are no runs{asked} to compare{there}")
+    heads = _heads(source, scenarios, protocol, encoder)
     labels = _labels(heads)
-    chosen, base = _chosen(heads, labels, routers, baseline)
+    asked, base = _chosen(heads, labels, routers, baseline)
+    chosen = asked | ({base} if base is not None else set())
+    if len(chosen) < 2:
+        there, names = ", ".join(sorted(chosen)) or "none", sorted(set(labels.values()))
+        raise ParameterError(f"two routers at least are compared; found {there}, of {', '.join(names)}")
+    refuse_mixed([head.spec for head in heads if labels[_identity(head.spec)] in chosen])
     members: dict[CellKey, dict[str, _Member]] = {}
     for head in heads:
         label = labels[_identity(head.spec)]
         if label in chosen:
             members.setdefault(_cell(head.spec), {}).setdefault(label, _Member()).runs.append(head)
     notes = _newest_only(members)
+    notes += notes_on_data(run.spec for cell in members.values() for member in cell.values() for run in member.runs)
     _read(source, members)
     failed = tuple(
         FailedRun(label, run.spec.scenario, run.spec.seed, run.error)
@@ -149,7 +161,20 @@ def gather(
             "there is nothing to compare: no scenario on which two routers have runs that did not fail"
             + (f" ({failed[0].router} on {failed[0].scenario}: {failed[0].error})" if failed else "")
         )
-    return Gathered(tuple(sorted(have)), cells, base, failed, tuple(notes))
+    return Gathered(tuple(sorted(have)), cells, base, frozenset(asked & have), failed, tuple(notes))
+
+
+def _heads(
+    source: RunSource, scenarios: Sequence[str] | None, protocol: str | None, encoder: str | None
+) -> list[StoredRun]:
+    """The runs on all training prompts that are asked for, whoever their routers are."""
+    heads = [head for head in source.heads if head.spec.train_size is None and _wanted(head.spec, scenarios)]
+    if not heads:
+        known = sorted({head.spec.scenario for head in source.heads})
+        which = f" of {', '.join(scenarios)}" if scenarios else ""
+        there = f"; there are runs on {', '.join(known[:6])}" if known else ""
+        raise ParameterError(f"there are no runs{which} to compare{there}")
+    return of_choice(heads, protocol, encoder)
 
 
 def _wanted(spec: RunSpec, scenarios: Sequence[str] | None) -> bool:
@@ -183,6 +208,7 @@ def _chosen(
     routers: Sequence[str] | None,
     baseline: str | None,
 ) -> tuple[set[str], str | None]:
+    """The labels asked for, and the baseline's, which may be none of them."""
     names: dict[str, str] = {}
     for head in heads:
         names[labels[_identity(head.spec)]] = head.spec.router
@@ -196,10 +222,6 @@ def _chosen(
         chosen = set().union(*(_matching(one, names) for one in routers))
     else:
         chosen = {label for label, router in names.items() if router not in REFERENCES}
-    chosen |= {base} if base is not None else set()
-    if len(chosen) < 2:
-        there = ", ".join(sorted(chosen)) or "none"
-        raise ParameterError(f"two routers at least are compared; found {there}, of {', '.join(sorted(names))}")
     return chosen, base
 
 
@@ -269,4 +291,5 @@ def _compared(cell: Mapping[str, _Member]) -> ComparedCell | None:
         counted,
         {label: np.where(counted, one, 0.0) for label, one in scores.items()},
         {label: member.read for label, member in whole.items()},
+        {label: tuple(map(origin_of, member.runs)) for label, member in whole.items()},
     )

@@ -25,6 +25,7 @@ from routereval.report.pair_differences import (
     weights_of,
 )
 from routereval.report.prompt_sets import ClusterBy, PromptSet, prompt_sets
+from routereval.report.provenance import Provenance, provenance_of
 from routereval.report.standings import nemenyi
 from routereval.results import ResultStore, RunResult, StoredRun
 from routereval.stats.bootstrap import DRAWS
@@ -67,7 +68,7 @@ class Comparison:
     detectable : the minimum detectable difference of each benchmark.
     oracles : what choosing in hindsight scores, observed and corrected.
     failed, notes : runs that failed, and what a reader should know.
-    settings : how it was computed.
+    settings : how it was computed; provenance : of the runs it was computed from.
     """
 
     pairs: tuple[PairRow, ...]
@@ -81,6 +82,7 @@ class Comparison:
     failed: tuple[FailedRun, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
     settings: dict[str, Any] = field(default_factory=dict)
+    provenance: tuple[Provenance, ...] = field(default=())
 
     @property
     def ranks(self) -> dict[str, float]:
@@ -88,11 +90,11 @@ class Comparison:
         return {one.router: one.rank for one in self.routers if not math.isnan(one.rank)}
 
     def frame(self) -> pl.DataFrame:
-        """The pairs over all scenarios, a row each."""
+        """The pairs over all scenarios, a row each, with protocol, encoder, seeds, data and version of its runs."""
         return _frame(self.pairs, PairRow)
 
     def scenario_frame(self) -> pl.DataFrame:
-        """The pairs in each scenario, a row each."""
+        """The pairs in each scenario, a row each, with the same."""
         return _frame(self.by_scenario, PairRow)
 
     def oracle_frame(self) -> pl.DataFrame:
@@ -104,6 +106,7 @@ class Comparison:
         found = asdict(self)
         for row, one in zip(found["detectable"], self.detectable, strict=True):
             row["sentence"] = one.sentence
+        found["provenance"] = [one.to_json() for one in self.provenance]
         plain: dict[str, Any] = _plain(found)
         return plain
 
@@ -121,6 +124,8 @@ def compare(
     cluster: str = "duplicates",
     correction: str = "holm",
     baseline: str | None = None,
+    protocol: str | None = None,
+    encoder: str | None = None,
     draws: int = DRAWS,
     flips: int | None = None,
     oracles: bool = True,
@@ -139,6 +144,8 @@ def compare(
     cluster : what is resampled as a whole: ``prompts``, ``duplicates`` (near-duplicate prompts) or ``subset``.
     correction : over all pairs: ``holm`` or ``bh``.
     baseline : compare every router with this one only.
+    protocol, encoder : only runs by these rules, with these embeddings; None: all there are. Runs by several protocols,
+        or with several encoders on the same data, are never averaged: one has to be chosen then.
     draws, flips : resamples of the bootstrap; random sign flips where a test is not exact, by default 9,999 or, with
         more than 100 pairs, 100 per pair.
     oracles : whether to estimate what choosing in hindsight scores.
@@ -146,8 +153,8 @@ def compare(
     Raises
     ------
     ResultsError : no such file, or not one of ours.
-    UnknownNameError : a router nobody ran.
-    ParameterError : a value that is none of those above, or nothing to compare.
+    UnknownNameError : a router nobody ran, a protocol that does not exist, an encoder that no run has.
+    ParameterError : a value that is none of those above, nothing to compare, or protocols or encoders to choose from.
 
     Examples
     --------
@@ -163,7 +170,7 @@ def compare(
             raise ParameterError(f"{name} is {value}; expected 1 or more")
 
     def found_in(source: RunSource) -> Comparison:
-        gathered = gather(source, routers, scenarios, baseline)
+        gathered = gather(source, routers, scenarios, baseline, protocol, encoder)
         return _comparison(gathered, source, by, how, draws, flips, oracles, seed)
 
     if isinstance(results, str | Path):
@@ -203,11 +210,12 @@ def _comparison(
         cells=cells,
         friedman_p=p,
         critical_difference=difference,
-        detectable=tuple(detectable_of(prompts, parts, asked) for prompts, parts in drawn),
+        detectable=tuple(detectable_of(prompts, parts, gathered.asked) for prompts, parts in drawn),
         oracles=tuple(estimates),
         failed=gathered.failed,
         notes=(*gathered.notes, *notes, *_notes(gathered, rows)),
         settings=_settings(gathered, asked, by),
+        provenance=_provenance(gathered),
     )
 
 
@@ -260,6 +268,7 @@ def _settings(gathered: Gathered, asked: Asked, by: ClusterBy) -> dict[str, Any]
     from routereval import __version__
 
     specs = [cell.spec for cell in gathered.cells]
+    origins = [one for cell in gathered.cells for runs in cell.origins.values() for one in runs]
     return {
         "cluster": str(by),
         "correction": str(asked.correction),
@@ -269,9 +278,15 @@ def _settings(gathered: Gathered, asked: Asked, by: ClusterBy) -> dict[str, Any]
         "seed": asked.seed,
         "protocols": sorted({spec.protocol for spec in specs}),
         "encoders": sorted({spec.encoder for spec in specs}),
+        "run_seeds": sorted({one.seed for one in origins}),
+        "run_versions": sorted({one.version for one in origins}),
         "data": {spec.benchmark: spec.data_hash for spec in specs},
         "version": __version__,
     }
+
+
+def _provenance(gathered: Gathered) -> tuple[Provenance, ...]:
+    return provenance_of(one for cell in gathered.cells for runs in cell.origins.values() for one in runs)
 
 
 def _key(run: StoredRun) -> str:

@@ -40,7 +40,7 @@ def comparison_tables(found: Comparison, width: int) -> RenderableType:
         blocks += [*map(_dim, oracle_legend(found.oracles)), Text("")]
     blocks += [_dim(f"note: {note}") for note in found.notes]
     blocks += [Text(printable(f"failed: {line}"), style="red") for line in failures(found)]
-    return Stack(*blocks, _dim(statement(found)))
+    return Stack(*blocks, *map(_dim, statement(found)))
 
 
 def as_text(found: Comparison, width: int = 120) -> str:
@@ -152,14 +152,11 @@ def failures(found: Comparison) -> list[str]:
     return said
 
 
-def statement(found: Comparison) -> str:
-    """How it was computed."""
+def statement(found: Comparison) -> list[str]:
+    """Which runs it was computed from, and how."""
     one = found.settings
-    return (
-        f"protocol {', '.join(one['protocols'])}; encoder {', '.join(one['encoders'])}; {one['draws']:,} resamples, "
-        f"seed {one['seed']}; data {', '.join(f'{name} {digest[:8]}' for name, digest in one['data'].items())}; "
-        f"routereval {one['version']}"
-    )
+    how = f"{one['draws']:,} resamples, their seed {one['seed']}; computed by routereval {one['version']}"
+    return [*(each.sentence() for each in found.provenance), how]
 
 
 def oracle_legend(rows: Sequence[OracleEstimate]) -> list[str]:

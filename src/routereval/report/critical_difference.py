@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ _ROW, _BAR = 0.42, 0.35
 """How far apart names, and bars, lie below each other."""
 _MARGIN = 0.42
 """Room for names on either side, as a share of the line of ranks."""
+_NOTE = 130
+"""How many characters a line of the note has."""
 
 
 def groups_alike(ranks: Mapping[str, float], critical_difference: float) -> list[tuple[int, int]]:
@@ -40,7 +43,7 @@ def diagram(
     ----------
     ranks : mean rank by router.
     critical_difference : what mean ranks must differ by.
-    note : a line below, such as what was compared.
+    note : lines below, such as what was compared; names in it are text.
     routers : how many were ranked, where those here are only some of them.
     """
     from matplotlib.figure import Figure
@@ -64,10 +67,19 @@ def diagram(
         a, b = ranks[names[first]], ranks[names[last]]
         axes.plot([a - 0.06, b + 0.06], [y, y], color="black", linewidth=3.2, solid_capstyle="butt")
     if not math.isnan(critical_difference):
-        _measure(axes, low, critical_difference)
+        _measure(axes, low, high, critical_difference)
     if note:
-        figure.supxlabel(note, fontsize=8, color="0.35")
+        figure.supxlabel(_wrapped(note), fontsize=8, color="0.35")
     return figure
+
+
+def _wrapped(note: str) -> str:
+    """The note in lines that the figure has room for."""
+    from routereval.report.figures.style import escaped
+    from routereval.report.printable import printable
+
+    lines = [part for one in note.splitlines() for part in textwrap.wrap(printable(one), _NOTE)]
+    return escaped("\n".join(lines))
 
 
 def _scale(axes: Axes, low: float, high: float) -> None:
@@ -98,10 +110,13 @@ def _routers(axes: Axes, ranks: Mapping[str, float], low: float, high: float, to
         axes.text(beside, y, label, ha="right" if on_left else "left", va="center", fontsize=9)
 
 
-def _measure(axes: Axes, low: float, critical_difference: float) -> None:
-    """The critical difference, as long as it is on the line of ranks."""
-    end = low + critical_difference
+def _measure(axes: Axes, low: float, high: float, critical_difference: float) -> None:
+    """The critical difference, as long as it is on the line of ranks; where it is longer than that, an arrow."""
+    beyond = critical_difference > high - low
+    end = high if beyond else low + critical_difference
     axes.plot([low, end], [-1.05, -1.05], color="black", linewidth=1.2, marker="|", markersize=7)
+    if beyond:
+        axes.plot([end], [-1.05], color="black", marker=">", markersize=7)
     text = f"critical difference {critical_difference:.2f}"
     axes.annotate(text, (end, -1.05), xytext=(7, 0), textcoords="offset points", va="center", fontsize=9)
 

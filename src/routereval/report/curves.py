@@ -123,6 +123,7 @@ def _rows(
             "scope": point.spec.scope,
             "protocol": point.spec.protocol,
             "encoder": point.spec.encoder,
+            "data_hash": point.spec.data_hash,
             "seed": point.spec.seed,
         }
         for k, policy in enumerate(policies)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
-from routereval.report.pair_differences import Asked, CellDraws
+from routereval.report.pair_differences import CellDraws
 from routereval.report.prompt_sets import PromptSet
 from routereval.stats.clustered import difference_errors
 from routereval.stats.power import detectable, prompts_for
@@ -52,11 +53,17 @@ class Detectable:
         return f"{self.benchmark}: {self.prompts} prompts tell {points} points apart"
 
 
-def detectable_of(prompts: PromptSet, parts: Sequence[CellDraws], asked: Asked) -> Detectable:
-    """From the observed spread of the paired differences of all pairs in all scenarios on these prompts."""
+def detectable_of(prompts: PromptSet, parts: Sequence[CellDraws], routers: Collection[str]) -> Detectable:
+    """From the observed spread of the paired differences of all pairs in all scenarios on these prompts.
+
+    Parameters
+    ----------
+    routers : whose; a scenario that has fewer than two of them is measured with all that it has.
+    """
     errors: list[float] = []
     for one in parts:
-        at = one.columns(asked.pairs(one.labels))
+        among = [label for label in one.labels if label in routers]
+        at = one.columns(list(combinations(among if len(among) > 1 else one.labels, 2)))
         if len(at):
             own = difference_errors(one.sums, one.sizes)[at[:, 0], at[:, 1]]
             errors += own[(own > 0) | np.isnan(own)].tolist()

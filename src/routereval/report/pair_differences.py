@@ -45,6 +45,7 @@ class PairRow:
     scenarios : how many both have; wins, ties, losses : in how many the first is above, at, below the second.
     better, worse : in how many of these the adjusted p is below 5 %.
     prompts, clusters : how many are compared; differ : in how many clusters the two differ.
+    seeds, data_hash, version : of the runs of both; where there are several, one after the other.
     """
 
     scenario: str
@@ -70,6 +71,9 @@ class PairRow:
     prompts: int
     clusters: int
     differ: int
+    seeds: str = ""
+    data_hash: str = ""
+    version: str = ""
 
     @property
     def significant(self) -> bool:
@@ -181,6 +185,7 @@ def scenario_rows(prompts: PromptSet, one: CellDraws, asked: Asked) -> list[Pair
                 prompts=int(one.cell.counted.sum()),
                 clusters=prompts.drawn,
                 differ=int(differ[i]),
+                **_origins([one.cell], pair),
             )
         )
     return rows
@@ -273,9 +278,20 @@ def _over(
                 prompts=sum(one.prompts for one in sets.values()),
                 clusters=sum(one.drawn for one in sets.values()),
                 differ=int(flips.differ[i]),
+                **_origins([one.cell for _, one in cells], (first, second)),
             )
         )
     return rows
+
+
+def _origins(cells: Sequence[ComparedCell], pair: Pair) -> dict[str, str]:
+    """The columns that say where the runs of a pair come from."""
+    runs = [run for cell in cells for label in pair for run in cell.origins.get(label, ())]
+    return {
+        "seeds": ", ".join(map(str, sorted({run.seed for run in runs}))),
+        "data_hash": ", ".join(dict.fromkeys(run.data_hash for run in runs)),
+        "version": ", ".join(sorted({run.version for run in runs})),
+    }
 
 
 def _tested(

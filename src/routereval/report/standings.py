@@ -2,7 +2,8 @@
 
 Runs are averaged within cells first (a benchmark's data and a pool size; over strategies and seeds), then over the
 cells of a benchmark, then over benchmarks, so that no benchmark counts more for having more pools. Only cells that
-every router has are compared; a router that lacks some is listed with what it has and takes no part.
+every router has are compared; a router that lacks some is listed with what it has and takes no part. Runs by several
+protocols, or with several encoders on the same data, are never averaged.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from scipy.stats import friedmanchisquare, rankdata, studentized_range  # type: 
 from routereval.data.outcome import Outcome
 from routereval.policies import defaults_of
 from routereval.references import REFERENCES
+from routereval.report.provenance import Provenance, origin_of, provenance_of
+from routereval.report.unmixed import notes_on_data, of_choice, refuse_mixed
 from routereval.results import StoredRun
 from routereval.results.run import router_label
 from routereval.stats import Interval, interval, resampled_means
@@ -95,6 +98,7 @@ class Standings:
     cells : how many cells are compared; benchmarks : of which.
     friedman_p : of the hypothesis that all routers rank alike; nan where there are fewer than three routers or cells.
     critical_difference : mean ranks further apart than this differ (Nemenyi, 5 %).
+    provenance : of the runs in it; notes : what else a reader should know.
     """
 
     complete: tuple[Standing, ...]
@@ -104,12 +108,23 @@ class Standings:
     friedman_p: float
     critical_difference: float
     errors: tuple[str, ...] = field(default=())
+    provenance: tuple[Provenance, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
 
 
-def standings_of(runs: Iterable[StoredRun]) -> Standings:
+def standings_of(runs: Iterable[StoredRun], *, protocol: str | None = None, encoder: str | None = None) -> Standings:
     """Every router (references left out) on the cells that all of them have.
 
     Runs that learnt from a part of the training prompts only are left out too: they are points of learning curves.
+
+    Parameters
+    ----------
+    protocol, encoder : only runs by these rules, with these embeddings; None: all, where they are of one kind.
+
+    Raises
+    ------
+    UnknownNameError : there is no such protocol, or no run with that encoder.
+    ParameterError : nothing is left, or runs by several protocols, or with several encoders on the same data.
 
     Notes
     -----
@@ -117,11 +132,12 @@ def standings_of(runs: Iterable[StoredRun]) -> Standings:
     (Demsar 2006). Cells of one benchmark share their test prompts, so they are not independent and both are too sure
     of themselves; intervals of the means resample prompts and do not have that fault.
     """
+    taken = [run for run in runs if run.spec.router not in REFERENCES and run.spec.train_size is None]
+    taken = of_choice(taken, protocol, encoder)
+    refuse_mixed([run.spec for run in taken])
     by_router: dict[str, dict[Cell, list[StoredRun]]] = {}
-    for run in runs:
+    for run in taken:
         spec = run.spec
-        if spec.router in REFERENCES or spec.train_size is not None:
-            continue
         label = router_label(spec.router, spec.params, defaults_of(spec.router))
         cell = (spec.benchmark, spec.protocol, spec.encoder, spec.data_hash, spec.m)
         by_router.setdefault(label, {}).setdefault(cell, []).append(run)
@@ -153,6 +169,8 @@ def standings_of(runs: Iterable[StoredRun]) -> Standings:
                 if run.error is not None
             )
         ),
+        provenance=provenance_of(map(origin_of, taken)),
+        notes=tuple(notes_on_data(run.spec for run in taken)),
     )
 
 

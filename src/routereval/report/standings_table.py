@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from routereval.report.printable import printable
+from routereval.report.formats.escaping import markdown_line, markdown_text
 from routereval.report.standings import BASELINE, PUBLISHED, Score, Standing, Standings
+
+_NUMBERS = re.compile(r"[-+\d., ]*(\[[-+\d., ]*\][-+ ]*)?")
+ERRORS = 20
+"""How many mistakes of failed runs are told; the JSON has all."""
 
 
 def overall_rows(standings: Standings) -> list[dict[str, str]]:
@@ -63,15 +68,31 @@ def json_object(standings: Standings) -> dict[str, Any]:
         "critical_difference": _null(standings.critical_difference),
         "routers": [_json_row(one) for one in (*standings.complete, *standings.partial)],
         "errors": list(standings.errors),
+        "notes": list(standings.notes),
+        "provenance": [one.to_json() for one in standings.provenance],
     }
 
 
+def statement(standings: Standings) -> list[str]:
+    """Protocol, encoder, seeds, data and version of the runs, a line for all that have these in common."""
+    return [one.sentence() for one in standings.provenance]
+
+
+def markdown_document(standings: Standings) -> str:
+    """Both tables and all that is said of them; names in it are text."""
+    tables = [markdown(rows) for rows in (overall_rows(standings), gain_rows(standings)) if rows]
+    below = [*sentences(standings), *(f"note: {one}" for one in standings.notes), *statement(standings)]
+    below += [f"failed: {one}" for one in standings.errors[:ERRORS]]
+    bullets = "\n".join(f"- {markdown_line(line)}" for line in below)
+    return "\n\n".join([*tables, *map(markdown_line, legend(standings)), bullets])
+
+
 def markdown(rows: Sequence[Mapping[str, str]]) -> str:
-    """Rows of equal keys as a Markdown table."""
+    """Rows of equal keys as a Markdown table; names in it are text."""
     if not rows:
         return ""
     names = list(rows[0])
-    lines = [" | ".join(names), " | ".join("---" if i == 0 else "--:" for i in range(len(names)))]
+    lines = [" | ".join(map(markdown_text, names)), " | ".join("---" if i == 0 else "--:" for i in range(len(names)))]
     lines += [" | ".join(_cell(row[name]) for name in names) for row in rows]
     return "\n".join(f"| {line} |" for line in lines)
 
@@ -157,8 +178,8 @@ def _seconds(value: float) -> str:
 
 
 def _cell(text: str) -> str:
-    text = printable(text.replace("\n", " "))
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    """Numbers with their intervals as they are, so that the source can be read too; anything else made safe."""
+    return text if _NUMBERS.fullmatch(text) else markdown_text(text)
 
 
 def _null(value: float) -> float | None:

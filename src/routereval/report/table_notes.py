@@ -7,7 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from routereval import facts
 from routereval.protocols import PAPER, PROTOCOLS
 from routereval.report.paper_tables import ABSENT, FEW, INCOMPLETE, REFERENCE, Cell, PaperTable, Row
+from routereval.report.provenance import Provenance
 
+HASH = 12
+"""How many characters of a data hash a table for a paper has."""
 LISTED = 6
 """How many of a kind are named before the rest is counted."""
 ERRORS = 20
@@ -16,16 +19,9 @@ ERRORS = 20
 
 def provenance(table: PaperTable) -> str:
     """Protocol, encoder, seeds, data and version of everything in a table, in a sentence."""
-    hashes = {one.benchmark: one.data_hash[:12] or "unknown" for one in table.across}
-    seeds = ", ".join(map(str, table.seeds))
-    parts = [
-        f"protocol {table.key.protocol}",
-        f"encoder {table.key.encoder}",
-        f"seed{'s' if len(table.seeds) > 1 else ''} {seeds}",
-        f"data {', '.join(f'{name} {data}' for name, data in hashes.items())}",
-        f"routereval {', '.join(table.versions.get('routereval', ())) or 'of unknown version'}",
-    ]
-    return "; ".join(parts)
+    data = tuple({one.benchmark: one.data_hash for one in table.across}.items())
+    versions = tuple(table.versions.get("routereval", ()))
+    return Provenance(table.key.protocol, table.key.encoder, table.seeds, data, versions).sentence(HASH)
 
 
 def conditions(table: PaperTable) -> str:

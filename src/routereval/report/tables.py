@@ -21,6 +21,7 @@ from routereval.data.scenario import STRATEGIES
 from routereval.metrics import METRICS
 from routereval.report.groups import SHOWN, Group, groups_of
 from routereval.report.printable import printable
+from routereval.report.provenance import statements
 from routereval.results import StoredRun
 from routereval.results.run import PREDICTIONS_FILE
 
@@ -215,6 +216,7 @@ def _footnotes(groups: Sequence[Group], runs: Sequence[StoredRun], layout: Layou
         notes.append(f"few test prompts, so differences mean little: {', '.join(few)}")
     if layout.published and any(g.published for g in groups):
         notes.append(_about_published(groups, runs))
+    notes += statements(runs)
     common = set.intersection(*(set(run.notes) for run in runs)) if runs else set()
     notes += sorted(common)
     for note in sorted({note for run in runs for note in run.notes} - common):

@@ -37,6 +37,22 @@ def markdown_text(text: str) -> str:
     return "".join(map(_reference, shown[:start])) + safe + "".join(map(_reference, shown[start + len(inner) :]))
 
 
+# What would make a heading, a list, a rule or a table's line of a paragraph that begins with it.
+_BLOCK = re.compile(r"[#+=:-]|\d+[.)]")
+
+
+def markdown_line(text: str) -> str:
+    r"""The text as a paragraph or an item of a list, which nothing at its start turns into anything else.
+
+    Examples
+    --------
+    >>> print(markdown_line("# 1. x"))
+    &#35; 1. x
+    """
+    safe = markdown_text(text)
+    return _reference(safe[0]) + safe[1:] if _BLOCK.match(safe) else safe
+
+
 def _markdown_character(one: str, text: str, i: int) -> str:
     if one == "_" and 0 < i < len(text) - 1 and text[i - 1].isalnum() and text[i + 1].isalnum():
         # best_single: within a word it is no markup, and every label is full of them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from routereval.report.formats.escaping import markdown_text
+from routereval.report.formats.escaping import markdown_line, markdown_text
 from routereval.report.formats.layout import (
     Column,
     columns_of,
@@ -47,7 +47,7 @@ def _table(table: PaperTable, intervals: bool) -> Iterator[str]:
     )
     for note in (provenance(table), marks, *table.notes):
         if note:
-            yield f"- {markdown_text(note)}"
+            yield f"- {markdown_line(note)}"
     yield ""
 
 
