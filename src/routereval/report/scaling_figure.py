@@ -100,15 +100,13 @@ def _panel(axes: Axes, rows: Rows, policies: Sequence[str], styles: Mapping[str,
             style = styles.get(policy.removesuffix(PUBLISHED), {"color": "0.5"})
             axes.plot(m, mu, linestyle=":", marker=".", markersize=4, linewidth=1, color=style["color"], label="_")
             continue
-        # A few sizes are points that lines join; hundreds are a line.
-        marker = "o" if len(curve) < 30 else ""
-        if _share(policy) is None and not marker:
-            # Lines that cross are told apart by their marks where there is no colour.
-            styled = {**styles[policy], "marker": MARKERS[list(styles).index(policy) % len(MARKERS)], "markevery": 0.1}
-        else:
-            styled = {**styles[policy], "marker": marker}
-        axes.plot(m, mu, **styled, markersize=4 if "markevery" in styled else 3, label=_title(policy))
         share = _share(policy)
+        # A few sizes are points that lines join; hundreds are a line, on which a router's mark stands now and then.
+        few = len(curve) < 30
+        styled = {**styles[policy], "markevery": None if few else 0.1}
+        if share is not None:
+            styled["marker"] = "o" if few else ""
+        axes.plot(m, mu, **styled, markersize=3 if share is not None else 4, label=_title(policy))
         if share is not None:
             # Shades are hard to count on paper: p stands at the end of its curve.
             end = (m[-1], mu[-1])
@@ -155,7 +153,7 @@ def _in_order(policies: Sequence[str]) -> list[str]:
 
 
 def _styles(policies: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """r_o(p) by the shade of a colour map that is even to any eye, routers by colour and dashes."""
+    """r_o(p) by the shade of a colour map that is even to any eye, routers by colour, dashes and marks."""
     from matplotlib import colormaps
 
     styles: dict[str, dict[str, Any]] = {}
@@ -167,7 +165,9 @@ def _styles(policies: Sequence[str]) -> dict[str, dict[str, Any]]:
             styles[policy] = {"color": colormaps["cividis"](0.9 * share), "linewidth": 1.2}
         else:
             dashes = DASHES[(routers // len(COLOURS) + routers) % len(DASHES)]
-            styles[policy] = {"color": COLOURS[routers % len(COLOURS)], "linewidth": 1.8, "linestyle": dashes}
+            colour, marker = COLOURS[routers % len(COLOURS)], MARKERS[routers % len(MARKERS)]
+            # Lines that cross are told apart by their marks where there is no colour.
+            styles[policy] = {"color": colour, "linewidth": 1.8, "linestyle": dashes, "marker": marker}
             routers += 1
     for name, share in ((share_label(1), 1.0), (share_label(0), 0.0)):
         styles.setdefault(name, {"color": colormaps["cividis"](0.9 * share), "linewidth": 1.2})

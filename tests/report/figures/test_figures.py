@@ -15,6 +15,7 @@ from routereval.report.figures.calibration import reliability
 from routereval.report.figures.coverage import complementarity, unique_coverage
 from routereval.report.figures.shares import oracle_share
 from routereval.report.figures.view import views_of
+from routereval.results.curves import CurvePoint, CurveSpec
 
 Make = Callable[..., Any]
 GOOD, MIDDLING, BAD = [1.0, 1.0, 1.0, 0.0], [1.0, 0.0, 1.0, 0.0], [0.0, 0.0, 1.0, 0.0]
@@ -221,6 +222,25 @@ def test_ratings_are_no_predicted_scores(run: Make, stored: Make) -> None:
     store = stored([run("elo", GOOD, predicted=[1400.0, 1500.0, 1600.0, 1400.0])])
     assert "rating" in missing("calibration", store)
     assert "earlier versions" in missing("calibration", stored([run("knn", GOOD)]))
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "reference", "line"),
+    [("one", 0.6, 0.6), ("one", None, None), ("gsm8k", 0.6, 0.6), ("gsm8k", None, None), ("gsm8k", "no run", 0.92)],
+)
+def test_the_reference_line_is_that_of_the_runs_else_the_published_one(
+    benchmark: str, reference: Any, line: float | None, run: Make, stored: Make
+) -> None:
+    made = run("knn", GOOD, benchmark=benchmark, data_hash="e" * 16 if reference == "no run" else "d" * 16)
+    if isinstance(reference, float):
+        made.outcome.columns["reference"] = np.full(4, reference)
+    store = stored([made])
+    for policy in ("oracle", "random"):
+        spec = CurveSpec(benchmark, policy, {}, "none", "none", "test", 2, 0, "d" * 16)
+        store.put_points([CurvePoint(spec, m, np.array([0.4, 0.6])) for m in (2, 5)])
+    (axes,) = drawn("scaling", store, m=None).figure.axes
+    lines = [one for one in axes.lines if one.get_label() == "Perf(ref)"]
+    assert [set(one.get_ydata()) for one in lines] == ([] if line is None else [{line}])
 
 
 def test_every_figure_states_protocol_encoder_seeds_data_prompts_and_version(run: Make, stored: Make) -> None:

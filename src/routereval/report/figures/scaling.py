@@ -67,7 +67,7 @@ def draw(view: ResultsView) -> Drawn | Missing:
         left_out += [label for label in others if label not in left_out]
         pair = {point.spec.policy: point.spec.draws for point in points if point.spec.policy in (ORACLE, CHANCE)}
         found = curve_rows(points, SHARES if len(pair) == 2 and len(set(pair.values())) == 1 else ())
-        rows += [{**row, "data_hash": subject.data_hash} for row in found]
+        rows += found
         sizes = _some(sorted({row["m"] for row in found}))
         drawn += [{**row, "benchmark": name} for row in found if row["m"] in sizes]
         references[name] = _reference(view, subject)
@@ -138,12 +138,19 @@ def _panel_names(subjects: Sequence[Subject]) -> list[str]:
 
 
 def _reference(view: ResultsView, subject: Subject) -> float | None:
-    """Perf(ref), where the benchmark is a published one: not where runs on these data say that there is none."""
+    """Perf(ref): mu / V_R of a run on these data; without a run that says, that of a published benchmark."""
+    undecided = True
+    for run in (*view.runs, *view.partial):
+        if (run.spec.benchmark, run.spec.data_hash) != subject[:2]:
+            continue
+        ratio = run.metrics.get("V_R", math.nan)
+        if ratio > 0:
+            # Without what dividing and multiplying leave.
+            return float(f"{run.metrics['mu'] / ratio:.10g}")
+        undecided &= not math.isnan(ratio)
     known = facts.benchmarks().get(subject.benchmark)
-    runs = [run for run in view.runs if (run.spec.benchmark, run.spec.data_hash) == subject[:2]]
-    if known is None or any(math.isnan(run.metrics.get("V_R", math.nan)) for run in runs):
-        return None
-    return known.reference_score
+    # A run without V_R says that there is no reference; one that scored nothing does not say what it is.
+    return known.reference_score if known is not None and undecided else None
 
 
 def _versions(view: ResultsView) -> set[str]:
