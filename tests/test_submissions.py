@@ -225,6 +225,18 @@ def test_missing_extra_duplicate_and_unknown_predictions_are_listed(
     assert "unknown scenario 'nowhere/all/4'" in said
 
 
+def test_of_many_that_are_missing_the_first_are_named(scenario: rv.Scenario, table: str, tmp_path: Path) -> None:
+    rows = rows_of(scenario)
+    rows, lost = rows[:3], [row["prompt"] for row in rows[3:]]
+    (said,) = texts(checked(a_folder(tmp_path / "s", rows), table), "predictions")
+    first = ", ".join(lost[:5])
+    assert said == f"{SCENARIO}: {len(lost)} prompts have no prediction: {first} and {len(lost) - 5} more"
+    rows = [{"scenario": SCENARIO, "prompt": str(i)} for i in range(50)] + rows
+    said = texts(checked(a_folder(tmp_path / "s", rows), table), "predictions")
+    assert len(said) == 21
+    assert said[-1] == "and 31 more problems: routereval score FILE"
+
+
 def test_scenarios_that_the_description_lists_must_be_there(tmp_path: Path) -> None:
     one = rv.load_scenario("demo_math/all_strong/3")
     folder = a_folder(tmp_path / "s", rows_of(one, always_the_first), scenarios=["demo_math/*/3"])

@@ -20,7 +20,13 @@ from routereval.sources.predictions import match_predictions, read_predictions
 
 
 def score_file(
-    path: Path, datasets: Datasets, *, tables: Sequence[str] = (), protocol: str = "strict", name: str | None = None
+    path: Path,
+    datasets: Datasets,
+    *,
+    tables: Sequence[str] = (),
+    protocol: str = "strict",
+    name: str | None = None,
+    most: int | None = None,
 ) -> list[RunResult]:
     """One result per scenario of a predictions file.
 
@@ -28,6 +34,7 @@ def score_file(
     ----------
     tables : table files whose scenarios the predictions may name.
     name : of the router; the file's by default.
+    most : how many prompts or models of a kind an error names; None: all.
 
     Raises
     ------
@@ -37,7 +44,7 @@ def score_file(
     rules = protocols.protocol(protocol)
     predictions = read_predictions(path)
     scenarios = scenarios_named(predictions.scenario_ids, datasets, tables)
-    matched = match_predictions(predictions, scenarios)
+    matched = match_predictions(predictions, scenarios, most)
     params = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     results = []
     for scenario_id, prediction in matched.items():

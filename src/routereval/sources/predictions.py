@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,14 @@ def read_predictions(path: Path) -> Predictions:
     return Predictions(by_scenario, tuple(problems))
 
 
-def match_predictions(predictions: Predictions, scenarios: Mapping[str, Scenario]) -> dict[str, Prediction]:
+def match_predictions(
+    predictions: Predictions, scenarios: Mapping[str, Scenario], most: int | None = None
+) -> dict[str, Prediction]:
     """A prediction for each scenario of the file.
+
+    Parameters
+    ----------
+    most : how many prompts or models of a kind the error names before it counts the rest; None: all.
 
     Raises
     ------
@@ -96,7 +103,7 @@ def match_predictions(predictions: Predictions, scenarios: Mapping[str, Scenario
             problems.append(f"unknown scenario {scenario_id!r}")
             continue
         scenario = scenarios[scenario_id]
-        faults = _faults(said, scenario)
+        faults = _faults(said, scenario, most)
         problems += [f"{scenario_id}: {fault}" for fault in faults]
         if not faults:
             matched[scenario_id] = _prediction([said[prompt] for prompt in scenario.test.queries.ids], scenario)
@@ -177,12 +184,13 @@ def _number(value: Any, model: str) -> float:
         raise ValueError(f"the score of {model!r} is {value!r}, no number") from None
 
 
-def _faults(said: Mapping[str, Said], scenario: Scenario) -> list[str]:
+def _faults(said: Mapping[str, Said], scenario: Scenario, most: int | None) -> list[str]:
+    listing = partial(_listing, most=most)
     expected = scenario.test.queries.ids
     models = set(scenario.pool.model_ids)
     faults = [
-        _listing("prompts have no prediction", (prompt for prompt in expected if prompt not in said)),
-        _listing("predictions are for prompts that are no test prompts of it", said.keys() - set(expected)),
+        listing("prompts have no prediction", (prompt for prompt in expected if prompt not in said)),
+        listing("predictions are for prompts that are no test prompts of it", said.keys() - set(expected)),
     ]
     in_test = {prompt: said[prompt] for prompt in expected if prompt in said}
     choices = {prompt: one for prompt, one in in_test.items() if isinstance(one, str)}
@@ -190,15 +198,15 @@ def _faults(said: Mapping[str, Said], scenario: Scenario) -> list[str]:
     if choices and scores:
         faults.append("some prompts have a choice and others have scores; give the same for all")
     faults += [
-        _listing(
+        listing(
             "choices are not in the pool",
             (f"{prompt} -> {model}" for prompt, model in choices.items() if model not in models),
         ),
-        _listing(
+        listing(
             "scores are for models that are not in the pool",
             (f"{prompt} -> {model}" for prompt, one in scores.items() for model in one if model not in models),
         ),
-        _listing(
+        listing(
             "scores are missing",
             (
                 f"{prompt} -> {model}"
@@ -207,7 +215,7 @@ def _faults(said: Mapping[str, Said], scenario: Scenario) -> list[str]:
                 if model not in one
             ),
         ),
-        _listing(
+        listing(
             "scores are nan",
             (
                 f"{prompt} -> {model}"
@@ -220,9 +228,10 @@ def _faults(said: Mapping[str, Said], scenario: Scenario) -> list[str]:
     return [fault for fault in faults if fault]
 
 
-def _listing(what: str, names: Iterable[str]) -> str:
-    listed = list(names)
-    return f"{len(listed)} {what}: {', '.join(listed)}" if listed else ""
+def _listing(what: str, names: Iterable[str], most: int | None) -> str:
+    found = list(names)
+    more = f" and {len(found) - most} more" if most is not None and len(found) > most else ""
+    return f"{len(found)} {what}: {', '.join(found[:most])}{more}" if found else ""
 
 
 def _prediction(said: Sequence[Said], scenario: Scenario) -> Prediction:

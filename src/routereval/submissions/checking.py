@@ -29,6 +29,12 @@ ROUNDING = 0.005
 MOST_ROWS = 20_000_000
 """How many rows of predictions are read."""
 
+FEW = 5
+"""How many names of a kind a finding has before the rest is counted."""
+
+MOST_PROBLEMS = 20
+"""How many problems of the predictions are findings; ``routereval score`` lists all."""
+
 Status = Literal["passed", "warning", "failed"]
 
 
@@ -102,6 +108,8 @@ def check(folder: Path, datasets: Datasets, tables: Sequence[str] = ()) -> Repor
         # Of predictions every problem is on a line of its own, between a count and a hint.
         lines = str(error).split("\n  ")[1:] if isinstance(error, PredictionFileError) else []
         problems = [line.partition("\n")[0] for line in lines] or [str(error)]
+        if len(problems) > MOST_PROBLEMS:
+            problems[MOST_PROBLEMS:] = [f"and {len(problems) - MOST_PROBLEMS} more problems: routereval score FILE"]
         return Report(folder, (*findings, *(Finding("predictions", "failed", one) for one in problems)))
     findings += found
     findings += _claims(metadata, results)
@@ -129,7 +137,7 @@ def _scored(
     if files:
         raise DataError(f"{len(files)} scenarios name a file, which a submission cannot: {_few(files)}")
     missing = [one for one in _promised(metadata, datasets, tables) if one not in said.by_scenario]
-    results = score_file(path, datasets, tables=tables, protocol=metadata.protocol, name=metadata.router)
+    results = score_file(path, datasets, tables=tables, protocol=metadata.protocol, name=metadata.router, most=FEW)
     scenarios = scenarios_named([one.spec.scenario for one in results], datasets, tables)
     prompts = sum(len(one) for one in said.by_scenario.values())
     done = f"{len(results)} scenarios, {prompts} predictions: each test prompt has one, no other has"
@@ -270,4 +278,4 @@ def _against(own: OwnPrompts, benchmark: str, scenario: Scenario, metadata: Meta
 
 
 def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return ", ".join(names[:FEW]) + (f" and {len(names) - FEW} more" if len(names) > FEW else "")
