@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -259,12 +259,18 @@ def _read(row: dict[str, Any]) -> StoredRun:
         return StoredRun(spec, {}, {}, 0.0, damage, (), {}, None, key=str(row["key"]))
 
 
+@lru_cache(maxsize=4096)
+def _repeated(text: str) -> dict[str, Any]:
+    """A JSON object that many rows hold alike; not to be changed."""
+    return an_object(text)
+
+
 def _stored(row: dict[str, Any]) -> StoredRun:
     check_run(row)
     spec = RunSpec(
         row["scenario"],
         row["router"],
-        an_object(row["params"]),
+        dict(_repeated(row["params"])),
         row["encoder"],
         row["protocol"],
         row["seed"],
@@ -280,7 +286,7 @@ def _stored(row: dict[str, Any]) -> StoredRun:
         seconds=row["seconds"],
         error=row["error"],
         notes=tuple(texts(row["notes"])),
-        versions={name: str(version) for name, version in an_object(row["versions"]).items()},
+        versions={name: str(version) for name, version in _repeated(row["versions"]).items()},
         outcome=None if row.get("per_prompt") is None else _outcome(row),
         ended=row["ended"],
         key=row["key"],

@@ -21,7 +21,7 @@ from routereval.report.site.extras import NOTHING, Extras, write_extras
 from routereval.report.site.folder import replacing
 from routereval.report.site.inventory import Inventory, OnRun, Run, take_inventory
 from routereval.report.site.pages import POLICY, Page, about_page, pages_of
-from routereval.report.site.scenes import read_scene
+from routereval.report.site.scenes import read_scenes
 from routereval.results import ResultStore
 from routereval.results.submitted import submissions_in
 
@@ -95,8 +95,8 @@ def collected(
     inventory = take_inventory(store.iter_runs(outcomes=False), on_run)
     maker = BoardMaker(inventory)
     with progress("reading", len(inventory.scenes)) as advance:
-        for index, (scene, by_router) in enumerate(inventory.scenes.items()):
-            found = read_scene(store, scene, by_router)
+        read = read_scenes(store.path, inventory.scenes)
+        for index, (by_router, found) in enumerate(zip(inventory.scenes.values(), read, strict=True)):
             if found is not None:
                 maker.add(index, found.means, found.drawn)
                 _note_damage(inventory, by_router, found.damaged)

@@ -33,6 +33,11 @@ def safe(value: Any) -> Any:
 _text = lru_cache(maxsize=65536)(csv_text)
 
 
+def _numbers(values: Sequence[float]) -> list[str]:
+    """As ``safe`` has them, all at once: there are millions."""
+    return ["" if text == "nan" else text for text in (("%.6g " * len(values)) % tuple(values)).split()]
+
+
 class RunsFile:
     """``runs.csv``, written while runs are read."""
 
@@ -57,13 +62,14 @@ class RunsFile:
         numbers: list[float] = []
         for name in RUN_METRICS:
             numbers += (run.metrics.get(name, math.nan), *run.intervals.get(name, (math.nan, math.nan)))
-        row = (
+        who = (
             *(run.key, label, spec.scenario, spec.router, params, spec.protocol),
-            *(spec.encoder, spec.seed, spec.train_size, spec.data_hash, spec.code, *numbers),
-            *(run.seconds, run.predict_seconds, run.ended, run.error),
+            *(spec.encoder, spec.seed, spec.train_size, spec.data_hash, spec.code),
         )
+        how = (run.seconds, run.predict_seconds, run.ended, run.error)
         # A command begins with "routereval" or "#", and what it names is quoted.
-        self._write([*(safe(value) for value in row), printable(command_of(spec, params))])
+        command = printable(command_of(spec, params))
+        self._write([*map(safe, who), *_numbers(numbers), *map(safe, how), command])
 
 
 def write_boards(path: Path, inventory: Inventory, maker: BoardMaker) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +70,29 @@ def read_scene(store: ResultStore, scene: Scene, by_router: Mapping[int, Sequenc
     for run in store.iter_columns(router_of, (*SHARED, "chosen", "entropy")):
         gathered.add(router_of[run.key], run)
     return gathered.read(scene, sorted(set(router_of.values()))) if gathered.sets else None
+
+
+def read_scenes(results: Path, scenes: Mapping[Scene, Mapping[int, Sequence[Run]]]) -> Iterator[ReadScene | None]:
+    """:func:`read_scene` of one scenario after the other, the next ones being read meanwhile, one on each processor."""
+
+    def read(scene: Scene) -> ReadScene | None:
+        # A connection of its own: SQLite's belong to the thread that opened them.
+        with ResultStore(results, create=False) as store:
+            return read_scene(store, scene, scenes[scene])
+
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        ahead: deque[Future[ReadScene | None]] = deque()
+        try:
+            for scene in scenes:
+                ahead.append(pool.submit(read, scene))
+                if len(ahead) > workers:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
 
 
 @dataclass
