@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from routereval.data import embedding_files
 from routereval.data.embedding_cache import EmbeddingCache, hash_of
 from routereval.encoders.contract import Encoder
 from routereval.encoders.embedding import embed
@@ -152,3 +153,47 @@ def test_two_processes_may_write_at_once() -> None:
     every = Lengths()
     embed(every, "lengths", [f"text {i}" for i in range(100)])
     assert every.encoded == []
+
+
+def test_many_embeddings_are_one_file_that_every_process_maps(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding_files, "FROM_BYTES", 40)
+    first = embed(Lengths(), "lengths", TEXTS)
+    again = embed(Lengths(), "lengths", TEXTS)
+    (file,) = home.glob("embeddings/lengths-*/*/vectors.npy")
+    for one in (first.vectors, again.vectors):
+        assert isinstance(one, np.memmap)
+        assert Path(str(one.filename)) == file
+        np.testing.assert_array_equal(one, [[n, ord(t[0])] for n, t in enumerate(TEXTS, 1)])
+    assert (first.encoded, again.encoded, again.known) == (5, 0, 5)
+    # Other texts, or the same in another order, are another file; few are none.
+    np.testing.assert_array_equal(embed(Lengths(), "lengths", TEXTS[::-1]).vectors[:, 0], [5, 4, 3, 2, 1])
+    assert not isinstance(embed(Lengths(), "lengths", TEXTS[:2]).vectors, np.memmap)
+    assert len(list(home.glob("embeddings/lengths-*/*"))) == 2
+
+
+def test_a_file_of_embeddings_with_a_flipped_bit_is_made_again_from_the_cache(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding_files, "FROM_BYTES", 40)
+    before = np.array(embed(Lengths(), "lengths", TEXTS).vectors)
+    (file,) = home.glob("embeddings/lengths-*/*/vectors.npy")
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.unlink()
+    file.write_bytes(content)
+    again = embed(Lengths(), "lengths", TEXTS)
+    np.testing.assert_array_equal(again.vectors, before)
+    assert again.encoded == 0
+
+
+def test_where_no_file_can_be_written_embeddings_are_as_good(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding_files, "FROM_BYTES", 40)
+
+    def full(*args: object, **words: object) -> None:
+        raise OSError("no space")
+
+    monkeypatch.setattr(np, "save", full)
+    found = embed(Lengths(), "lengths", TEXTS)
+    assert not isinstance(found.vectors, np.memmap)
+    assert found.vectors.shape == (5, 2)
+    assert list(home.glob("embeddings/lengths-*/*")) == []

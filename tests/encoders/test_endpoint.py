@@ -9,11 +9,13 @@ import urllib.error
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import routereval as rv
 from routereval.encoders import endpoint
 from routereval.encoders.embedding import embed
 from routereval.encoders.endpoint import Endpoint
@@ -217,3 +219,28 @@ def test_much_text_goes_in_several_requests(server: Server, monkeypatch: pytest.
     found = Endpoint("small", server.url).encode(["a" * 6, "b" * 6, "c" * 3])
     np.testing.assert_array_equal(found[:, 0], [6, 6, 3])
     assert [request["input"] for request in server.requests] == [["a" * 6], ["b" * 6, "c" * 3]]
+
+
+def test_workers_do_not_ask_again_for_what_the_driver_was_given(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A megabyte of embeddings, so that workers map one file.
+    def wide(request: dict[str, Any]) -> Answer:
+        items = [{"index": i, "embedding": [len(t)] * 4000} for i, t in enumerate(request["input"])]
+        return 200, {}, {"data": items}
+
+    monkeypatch.setattr(server, "answer", wide)
+    monkeypatch.setenv("ROUTEREVAL_HOME", str(tmp_path / "home"))
+    texts = [f"text number {p}" for p in range(80)]
+    rows = [f"{p},{text},m{m},{(p * m) % 3 == 0:d}" for p, text in enumerate(texts) for m in range(4)]
+    (tmp_path / "scores.csv").write_text("\n".join(["prompt,text,model,score", *rows]))
+    encoder = f"openai:model=m,url={server.url}"
+    target = [str(tmp_path / "scores.csv")]
+    results = {
+        jobs: rv.run(target, ["knn", "kmeans"], results=tmp_path / f"{jobs}.sqlite", encoder=encoder, jobs=jobs)
+        for jobs in (2, 1)
+    }
+    assert {run.error for runs in results.values() for run in runs} == {None}
+    assert [run.metrics["mu"] for run in results[1]] == [run.metrics["mu"] for run in results[2]]
+    assert sorted(text for request in server.requests for text in request["input"]) == sorted(texts)
+    assert len(list(tmp_path.glob("home/embeddings/openai*/*/vectors.npy"))) == 1

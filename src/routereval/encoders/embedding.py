@@ -1,4 +1,7 @@
-"""Embeddings of many texts: what is known comes from the cache, the rest is encoded and kept batch by batch."""
+"""Embeddings of many texts: what is known comes from the cache, the rest is encoded and kept batch by batch.
+
+Many of them end up in one file, which every later process maps.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from routereval.data import embedding_files
 from routereval.data.embedding_cache import EmbeddingCache, hash_of
 from routereval.encoders.contract import Encoder, Fitted
 from routereval.progress import Progress
@@ -70,6 +74,9 @@ def embed(
     key = (name, encoder.revision, _fingerprint(fit_on)) if fitted else (name, encoder.revision)
     cache = EmbeddingCache(name, key)
     hashes = [hash_of(text) for text in texts]
+    keep = str(getattr(encoder, "keep", ""))
+    if (shared := embedding_files.mapped(cache, hashes)) is not None:
+        return Embedding(*shared, 0, len(texts), cache.limit if shared[1].any() else "", keep)
     known = cache.get(list(dict.fromkeys(hashes)))
     before = sum(h in known for h in hashes)
     # Each once, the longest first: batches of like lengths pad least, and what is too long shows at once.
@@ -91,7 +98,7 @@ def embed(
     vectors = np.stack([known[h][0] for h in hashes]) if hashes else np.zeros((0, 1), dtype=np.float32)
     cut = np.array([known[h][1] for h in hashes], dtype=np.bool_)
     limit = cache.limit if cut.any() else ""
-    return Embedding(vectors, cut, len(pending), before, limit, str(getattr(encoder, "keep", "")))
+    return Embedding(*embedding_files.share(cache, hashes, vectors, cut), len(pending), before, limit, keep)
 
 
 def _sayable(text: str) -> str:
