@@ -254,6 +254,18 @@ def test_fit_and_route_on_the_command_line(table: Path, tmp_path: Path) -> None:
     assert set(rows[0]["scores"]) == {"calculator", "poet", "neither"}
 
 
+def test_route_reads_prompts_from_a_file_of_lines_or_of_json(table: Path, tmp_path: Path) -> None:
+    kept(rv.KNN(k=3), table, tmp_path / "router")
+    plain, lines = tmp_path / "prompts.txt", tmp_path / "prompts.jsonl"
+    plain.write_text(f"{POEMS.format(1, 2)}\n\n{SUMS.format(3, 4)}\n")
+    lines.write_text(json.dumps({"prompt": POEMS.format(1, 2)}) + "\n" + json.dumps(SUMS.format(3, 4)) + "\n")
+    for path in (plain, lines):
+        asked = invoke("route", "--router", str(tmp_path / "router"), "--file", str(path))
+        assert [line.split("\t")[0] for line in asked.stdout.splitlines()] == ["poet", "calculator"]
+    with pytest.raises(MissingDataError, match="there is no file"):
+        invoke("route", "--router", str(tmp_path / "router"), "--file", str(tmp_path / "none.txt"))
+
+
 def test_prompts_come_from_words_a_file_or_standard_input(tmp_path: Path) -> None:
     import io
 

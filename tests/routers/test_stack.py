@@ -14,6 +14,7 @@ import routereval as rv
 from routereval.errors import ParameterError, UnknownNameError
 from routereval.policies import PolicySpec
 from routereval.routers.blending import on_score_scale, rescaled, weights_of
+from routereval.routers.catalogue import core
 from routereval.routers.out_of_fold import folds_of, out_of_fold, out_of_fold_means
 from routereval.routers.saving import load_router, save_router
 from routereval.routers.stack import Stack
@@ -198,6 +199,32 @@ def test_a_model_hardly_observed_stands_behind_the_others() -> None:
     train = rv.Partition(rv.Queries(ids, np.zeros((20, 2), dtype=np.float32)), scores)
     said = Stack((rv.KNN(k=3),)).fit(train).predict(train.queries).scores
     assert (said.argmax(axis=1) == 0).all()
+
+
+CHEAP = {
+    "mlp": "mlp:epochs=2",
+    "rorf": "rorf:trees=3",
+    "satzilla": "satzilla:trees=3",
+    "forest": "forest:trees=5",
+    "stack": "stack:routers=(knn+ridge),folds=2",
+    "auto": "auto:candidates=ridge,folds=2,seconds=3600",
+}
+"""Of the core, those that would take long as they are."""
+
+
+@pytest.mark.parametrize("name", core())
+def test_every_router_of_the_core_can_be_stacked(name: str) -> None:
+    train, spec = signs(40), CHEAP.get(name, name)
+    router = PolicySpec.parse(spec).build()
+    stack = Stack((router,), folds=2).fit(train)
+    (member,), (scale,) = stack.fitted_, stack.scales_
+    assert type(member) is type(router)
+    # Told to trust it whatever it said out of fold, the stack says what the router says, on the scale of scores.
+    stack.weights_ = np.array([0.0, 1.0])
+    queries = train.queries.take(np.arange(7))
+    said = stack.predict(queries).check(7, 2).scores
+    alone = PolicySpec.parse(spec).build().fit(train).predict(queries).scores.astype(np.float32)
+    np.testing.assert_allclose(said, rescaled(alone, scale), atol=1e-5)
 
 
 @pytest.mark.parametrize("n", [1, 3])
