@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from routereval.errors import ParameterError
 from routereval.progress import Activity, Event
 from routereval.report import dashboard as module
 from routereval.report.dashboard import Board, Lines, dashboard, rate
@@ -51,6 +52,30 @@ def test_a_board_of_a_large_cluster_does_not_fill_the_terminal() -> None:
     assert any("and 496 more" in line for line in lines)
 
 
+def test_a_board_says_what_is_left_however_far_apart_runs_end() -> None:
+    now = [0.0]
+    screen = Console(file=io.StringIO(), width=100)
+    board = Board("running", 4, console=screen, get_time=lambda: now[0])
+
+    def left() -> str:
+        screen.file = io.StringIO()
+        screen.print(board.make_tasks_table(board.tasks))
+        return screen.file.getvalue().split("left")[1].strip()
+
+    assert left() == "-:--:--"
+    now[0] = 1000.0
+    board.listen(run_event(1))
+    assert left() == "0:50:00"  # 3 more of 1000 s
+    now[0] = 1600.0
+    assert left() == "0:40:00"
+    now[0] = 5000.0
+    assert left() == "0:00:00"
+    board.listen(run_event(2))
+    assert left() == "1:23:20"  # 2 more of 2500 s
+    board.listen(run_event(4))
+    assert left() == "0:00:00"
+
+
 def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0.0, 5.0, 20.0, 21.0, 40.0])
     monkeypatch.setattr(module.time, "monotonic", lambda: next(now))
@@ -78,6 +103,26 @@ def test_events_are_json_lines_appended_to_a_file(tmp_path: Path, capsys: Any) -
     assert [line["event"] for line in lines] == ["begin", "run"] * 2
     assert {"time", "key", "scenario", "router", "seed", "seconds", "error", "done", "failed", "total"} <= set(lines[1])
     assert capsys.readouterr() == ("", "")
+
+
+def test_events_after_half_a_line_begin_a_line_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text('{"event": "begin"}\n{"eve')
+    with dashboard("running", 4, quiet=True, events=str(path)) as tell:
+        tell(run_event(1))
+    assert [json.loads(line)["event"] for line in path.read_text().splitlines() if line != '{"eve'] == ["begin", "run"]
+
+
+@pytest.mark.parametrize("path", ["/dev/full", "no/such/folder/events.jsonl"])
+def test_events_that_cannot_be_written_are_said_with_the_file(path: str) -> None:
+    why = "No space left on device" if path == "/dev/full" else "No such file or directory"
+    if path == "/dev/full" and not Path(path).exists():
+        pytest.skip("no /dev/full here")
+    with (
+        pytest.raises(ParameterError, match=f"cannot write events to {path}: {why}; free some space, name"),
+        dashboard("running", 4, quiet=True, events=path) as tell,
+    ):
+        tell(run_event(1))
 
 
 def test_events_on_standard_error_come_alone(capsys: Any) -> None:

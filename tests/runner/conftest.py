@@ -26,6 +26,7 @@ MAIN = "import sys; from routereval.cli import main; sys.argv[0] = 'routereval';
 ROUTERS = """
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -97,6 +98,9 @@ class Prints(Base):
         for _ in range(40):
             print("x" * 100_000)
             os.write(2, b"y" * 100_000)
+            os.write(1, b"z" * 1000)
+        ctypes.CDLL(None).puts(b"from C")
+        sys.__stdout__.write("past redirection")
 
 
 class Forks(Base):

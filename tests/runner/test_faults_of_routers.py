@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -71,10 +72,22 @@ def test_megabytes_that_a_router_prints_are_not_in_the_table(site, jobs: int) ->
     words = ("run", SCENARIO, "-r", "faulty:Prints", "-r", "faulty:Fine", "--jobs", jobs, "--results", "r.sqlite")
     done = site.run(*words, "--json")
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.startswith("[")
-    assert "xxxx" not in done.stdout
+    assert len(json.loads(done.stdout)) == 2
     # In a process of its own nobody sees it; here, on standard error, it may be what somebody looks for.
-    assert ("xxxx" in done.stderr) == (jobs == 1)
+    for said in ("xxxx", "yyyy", "zzzz", "from C", "past redirection"):
+        assert (said in done.stderr) == (jobs == 1)
+
+
+def test_quiet_says_nothing_while_it_runs(site) -> None:
+    words = ("run", SCENARIO, "-r", "faulty:DiesOnce", "--memory-limit", "8GB", "--results", "r.sqlite", "--quiet")
+    done = site.run(*words)
+    assert done.returncode == 0, done.stderr
+    assert len(site.log("fit DiesOnce")) == 2
+    # What it will do is said before; that a worker died, and that it goes on, is not.
+    assert "1 runs: 1 new" in done.stderr
+    assert "running:" not in done.stderr
+    assert "again" not in done.stderr
+    assert "faulty:DiesOnce" in done.stdout
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -86,10 +88,10 @@ def execute_shown(tasks: Sequence[Task], store: ResultStore, how: How, keys: set
     limits = how.limits
     try:
         with (
+            # What a router prints is not the table.
+            _printing_to_stderr(),
             _crew(how, limits) as crew,
             dashboard("running", new, quiet=how.quiet, events=how.events) as on_event,
-            # What a router prints is not the table.
-            contextlib.redirect_stdout(sys.stderr),
         ):
             jobs = how.jobs or useful_jobs(tasks)
             execute(tasks, store, jobs=jobs, executor=crew, limits=limits, threads=how.threads, on_event=on_event)
@@ -111,3 +113,27 @@ def _crew(how: How, limits: Limits) -> Iterator[Crew | None]:
 
     with dask_crew(how.dask, workers=how.jobs, limits=limits, threads=how.threads) as crew:
         yield crew
+
+
+@contextmanager
+def _printing_to_stderr() -> Iterator[None]:
+    """Within, standard output is standard error, for C code and child processes too."""
+    with contextlib.ExitStack() as stack:
+        _flush()
+        with contextlib.suppress(OSError):  # where one of them is closed there is nothing to keep apart
+            kept = os.dup(1)
+            stack.callback(os.close, kept)
+            os.dup2(2, 1)
+            stack.callback(os.dup2, kept, 1)
+        stack.callback(_flush)
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+
+
+def _flush() -> None:
+    """Write out what Python and the C library hold for standard output."""
+    for stream in (sys.stdout, sys.__stdout__):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()  # type: ignore[union-attr]
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).fflush(None)

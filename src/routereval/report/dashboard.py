@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from rich.console import RenderableType
 from rich.progress import (
@@ -20,13 +21,14 @@ from rich.progress import (
     Progress,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
 from rich.text import Text
 
+from routereval.errors import ParameterError
 from routereval.progress import Activity, Event, OnEvent
 from routereval.report.terminal import QUIET_SECONDS, console, shown
+from routereval.report.time_left import TimeLeft
 
 STOPPING = "stopping: what runs is brought to its end; Ctrl-C again stops now"
 ROWS = 16
@@ -74,7 +76,7 @@ class Board(Progress):
         self._at = self._began = time.monotonic()
         self._last_failure = ""
         self._failed = self._done = 0
-        elapsed, left = (TextColumn("elapsed"), TimeElapsedColumn()), (TextColumn("left"), TimeRemainingColumn())
+        elapsed, left = (TextColumn("elapsed"), TimeElapsedColumn()), (TextColumn("left"), TimeLeft())
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *elapsed, *left)
         super().__init__(*columns, **options)
         self._runs = self.add_task(what, total=total)
@@ -154,25 +156,64 @@ def rate(done: int, failed: int, seconds: float) -> str:
 
 @contextmanager
 def _log(path: str) -> Iterator[OnEvent]:
-    with _opened(path) as file:
+    with _opened(path) as append:
 
         def write(event: Event) -> None:
             """Append an event; what workers are doing at the moment is nothing to keep."""
             if event.kind != "working":
                 now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
-                file.write(json.dumps({"time": now, "event": event.kind, **event.fields}) + "\n")
-                file.flush()
+                append(json.dumps({"time": now, "event": event.kind, **event.fields}) + "\n")
 
         yield write
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[TextIO]:
+def _opened(path: str) -> Iterator[Callable[[str], None]]:
+    """Something that appends a line there."""
     if path == "-":
-        yield sys.stderr
+
+        def say(line: str) -> None:
+            """Write it to standard error, at once."""
+            sys.stderr.write(line)
+            sys.stderr.flush()
+
+        yield say
         return
-    with Path(path).open("a", encoding="utf-8") as file:
-        yield file
+    with ExitStack() as stack:
+        with _appending(path):
+            # Without a buffer: nothing is left to be written, and to fail, when the file is closed.
+            file = stack.enter_context(Path(path).open("a+b", buffering=0))
+
+        def append(line: str) -> None:
+            """Write all of it to the file."""
+            left = line.encode()
+            with _appending(path):
+                while left:
+                    left = left[file.write(left) or 0 :]
+
+        if _ends_within_a_line(file):
+            append("\n")
+        yield append
+
+
+def _ends_within_a_line(file: FileIO) -> bool:
+    """Whether somebody was cut off while writing to it."""
+    if not file.seekable() or file.seek(0, 2) == 0:
+        return False
+    file.seek(-1, 2)
+    return file.read(1) != b"\n"
+
+
+@contextmanager
+def _appending(path: str) -> Iterator[None]:
+    """The system's errors there as ours."""
+    try:
+        yield
+    except OSError as error:
+        raise ParameterError(
+            f"cannot write events to {path}: {error.strerror or error}; free some space, name another file, or leave "
+            "--events out; every run that had ended is stored"
+        ) from error
 
 
 def _to_stderr(line: str) -> None:

@@ -16,11 +16,11 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.segment import Segment
 
 from routereval.report.printable import printable
+from routereval.report.time_left import TimeLeft
 from routereval.routers.neural.progress import Listener, Step, listening
 
 
@@ -68,7 +68,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
     if not bar_console.is_terminal:
         yield _lines(what, total)
         return
-    elapsed, left = (TextColumn("elapsed"), TimeElapsedColumn()), (TextColumn("left"), TimeRemainingColumn())
+    elapsed, left = (TextColumn("elapsed"), TimeElapsedColumn()), (TextColumn("left"), TimeLeft())
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *elapsed, *left)
     with shown(Progress(*columns, console=bar_console, transient=True)) as bar:
         task = bar.add_task(what, total=total)
