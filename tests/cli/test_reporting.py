@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from routereval.cli import app
 from routereval.errors import ParameterError
+from routereval.report.site.extras import NOTHING
 from routereval.report.site.folder import MARKER, replacing
 
 MAIN = "import sys; sys.argv = ['routereval', *sys.argv[1:]]; from routereval.cli import main; main()"
@@ -63,6 +64,26 @@ def test_a_report_is_replaced_and_nothing_else_ever(report: Path, tmp_path: Path
     assert [path.name for path in other.iterdir()] == ["cat.jpg"]
     with pytest.raises(ParameterError, match="is a file"):
         invoke("report", results, "--out", str(other / "cat.jpg"))
+
+
+def test_of_more_runs_than_can_be_drawn_soon_there_are_pages_and_a_note_unless_all_is_asked_for(
+    report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, out = str(report.parent / "r.sqlite"), report.parent / "many"
+    monkeypatch.setattr("routereval.report.site.building.MANY", 8)
+    drawn: list[Path] = []
+    monkeypatch.setattr(
+        "routereval.report.site.building.write_extras", lambda store, folder, progress: drawn.append(folder) or NOTHING
+    )
+    said = invoke("report", results, "--out", str(out)).output
+    assert "no paired tests, tables and figures of 9 runs" in said
+    assert "no paired tests, tables and figures of 9 runs" in (out / "about.html").read_text("utf-8")
+    assert not drawn
+    assert "no paired tests" not in invoke("report", results, "--out", str(out), "--extras").output
+    assert len(drawn) == 1
+    monkeypatch.setattr("routereval.report.site.building.MANY", 9)
+    assert "no paired tests" not in invoke("report", results, "--out", str(out)).output
+    assert len(drawn) == 2
 
 
 def test_what_fails_half_way_leaves_the_old_report(report: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,13 +30,18 @@ Examples:
 def report(
     file: Annotated[Path, typer.Argument(help="A results file.")] = DEFAULT_RESULTS,
     out: Annotated[Path, typer.Option(help="Folder to write; a report that is there is replaced.")] = Path("report"),
-    only_pages: Annotated[
-        bool, typer.Option("--only-pages", help="Leave out the paper's tables and the figures.")
-    ] = False,
+    extras: Annotated[
+        bool | None,
+        typer.Option(
+            "--extras/--only-pages",
+            help="The paper's tables, the figures and paired tests too.",
+            show_default="where there are at most 10,000 runs",
+        ),
+    ] = None,
 ) -> None:
     """Write the report of a results file: pages that open from disk, tables, figures, all data; nothing is run."""
     with _tidied_up():
-        built = _build(file, out, extras=not only_pages)
+        built = _build(file, out, extras=extras)
     failed = f", {built.failed:,} of which failed" if built.failed else ""
     tell(f"{built.pages} pages from {built.runs:,} runs{failed}")
     for note in built.notes:
@@ -75,7 +80,7 @@ def view(
             tell("ended")
 
 
-def _build(file: Path, out: Path, *, extras: bool) -> Built:
+def _build(file: Path, out: Path, *, extras: bool | None) -> Built:
     from routereval.report.site.building import build_site
     from routereval.report.terminal import progress
 

@@ -35,6 +35,13 @@ _DATA = (
     ("runs.csv", "Every run: its key, metrics, intervals, seconds, error, and the command that makes it again."),
 )
 
+MANY = 10_000
+"""Runs of more take minutes to test, tabulate and draw, each by itself; the pages are made of all at once."""
+TOO_MANY = (
+    "no paired tests, tables and figures of {:,} runs, which would take many minutes: ask for them by --extras, or for "
+    "some of them by routereval compare, tables and figures"
+)
+
 
 @dataclass(frozen=True)
 class Built:
@@ -54,12 +61,13 @@ class Built:
     notes: tuple[str, ...] = ()
 
 
-def build_site(results: Path, out: Path, *, extras: bool = False, progress: Progress = unseen) -> Built:
+def build_site(results: Path, out: Path, *, extras: bool | None = False, progress: Progress = unseen) -> Built:
     """Write the report of a results file into a folder, replacing a report that is there.
 
     Parameters
     ----------
-    extras : whether the paper's tables and all figures are written too, into ``tables`` and ``figures``.
+    extras : whether there are paired tests, and the paper's tables and all figures, in ``tables`` and ``figures``;
+        None: unless there are too many runs, which a note says then.
 
     Raises
     ------
@@ -74,6 +82,9 @@ def build_site(results: Path, out: Path, *, extras: bool = False, progress: Prog
         write_scenes(folder / "data" / "scenarios.csv", inventory, maker)
         _copy_assets(folder / "assets")
         writer = _Writer(folder, inventory, results.name)
+        notes: tuple[str, ...] = ()
+        if extras is None and not (extras := inventory.runs <= MANY):
+            notes = (TOO_MANY.format(inventory.runs),)
         tests: Mapping[str, Tested] = {}
         if extras:
             with progress("tests", len(inventory.benchmarks)) as advance:
@@ -81,8 +92,9 @@ def build_site(results: Path, out: Path, *, extras: bool = False, progress: Prog
         for page in pages_of(inventory, maker, tests, _credits(results, inventory)):
             writer.write(page)
         made = write_extras(store, folder, progress) if extras and maker.boards else NOTHING
-        writer.write(about_page(inventory, _files(folder, made), made.figures, made.notes))
-    return Built(out, writer.pages, inventory.runs, len(inventory.failed), made.notes)
+        notes += made.notes
+        writer.write(about_page(inventory, _files(folder, made), made.figures, notes))
+    return Built(out, writer.pages, inventory.runs, len(inventory.failed), notes)
 
 
 def collected(
