@@ -111,6 +111,21 @@ class Forks(Base):
                 time.sleep(600)
 
 
+class Daemons(Base):
+    def act(self):
+        # In a session of its own, its parent gone: nobody's child.
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                note(f"forked {os.getpid()}")
+                time.sleep(600)
+            os._exit(0)
+        while not (HERE / "log").read_text().count("forked"):
+            time.sleep(0.01)
+        if self.seconds:
+            time.sleep(600)
+
+
 class Together(Base):
     columnwise: ClassVar[bool] = True
 

@@ -107,6 +107,23 @@ def test_what_a_router_forked_and_left_running_ends_with_its_worker(site, eventu
     eventually(lambda: not any(map(is_running, forked)), 5)
 
 
+def test_a_daemon_that_a_router_made_ends_with_its_worker(site, eventually, is_running) -> None:
+    words = ("run", SCENARIO, "-r", "faulty:Daemons", "-r", "faulty:Fine", "--jobs", 2, "--results", "r.sqlite")
+    assert site.run(*words).returncode == 0
+    ((_, daemon),) = site.log("forked")
+    eventually(lambda: not is_running(int(daemon)), 5)
+
+
+def test_a_daemon_that_a_router_made_ends_with_the_driver(site, eventually, is_running) -> None:
+    process = site.start("run", SCENARIO, "-r", "faulty:Daemons:seconds=1", "--memory-limit", "8GB")
+    eventually(lambda: site.log("forked"))
+    ((_, daemon),) = site.log("forked")
+    assert is_running(int(daemon))
+    process.kill()
+    process.wait()
+    eventually(lambda: not is_running(int(daemon)), 20)
+
+
 def test_the_last_words_of_a_process_that_died_are_part_of_the_reason(site) -> None:
     (site.folder / "talks.py").write_text(
         "import os\nfrom faulty import Base\n\n\nclass Talks(Base):\n    def act(self):\n"

@@ -10,11 +10,13 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from routereval.errors import LimitError, WorkerError
+from routereval.runner import descendants
 from routereval.runner.limits import Limits, memory_of, readable
 from routereval.runner.threads import environment
 
@@ -38,6 +40,7 @@ class Process:
 
     def __init__(self, threads: int, *, timed: bool = False):
         ours, theirs = socket.socketpair()
+        self._mark = uuid.uuid4().hex
         with theirs:
             self._popen = subprocess.Popen(
                 [
@@ -54,7 +57,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=os.environ | environment(threads),
+                env=os.environ | environment(threads) | {descendants.VARIABLE: self._mark},
             )
         self._channel = Connection(ours.detach())
         self._printed = b""
@@ -87,10 +90,12 @@ class Process:
         return self._wait(limits, weight, stop)
 
     def end(self) -> None:
-        """End it and all it started."""
+        """End it and all it started, in sessions of their own too."""
+        children = descendants.children_of(self.pid)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()
+        descendants.end_all(self._mark, children)
         self._channel.close()
         self._output.close()
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from routereval.errors import WorkerError
+from routereval.runner import descendants
 from routereval.runner.threads import bounded
 
 READY = b"ready"
@@ -37,6 +38,8 @@ def main(handle: int, timed: bool, threads: int) -> None:
     # What a router forks must neither answer in the worker's stead nor keep the channel open when the worker is gone.
     os.register_at_fork(after_in_child=lambda: os.close(handle))
     _offer_to_be_killed()
+    import psutil  # noqa: F401
+
     import routereval.runner.perform  # noqa: F401
 
     if timed:
@@ -57,6 +60,8 @@ def _listen(channel: Connection, inbox: queue.SimpleQueue[bytes]) -> None:
         while True:
             inbox.put(channel.recv_bytes())
     # The driver is gone or has no more work: whatever runs here would run for nobody.
+    with contextlib.suppress(Exception):
+        descendants.end_all(os.environ[descendants.VARIABLE], descendants.children_of(os.getpid()))
     os.killpg(0, signal.SIGKILL)
 
 
