@@ -11,12 +11,15 @@ import pytest
 import routereval as rv
 from routereval.cli import main
 from routereval.data.outcome import Outcome
+from routereval.datasets import Datasets
 from routereval.errors import ParameterError, UnknownNameError
 from routereval.results import RunSpec, StoredRun
+from routereval.runner import splitting
+from routereval.runner.plan import plan
 from routereval.simulation.costs import Cost, chosen, costs_of
 from routereval.simulation.problems import problem, published_problems
 from routereval.simulation.schedule import Machine, schedule
-from routereval.simulation.work import Piece, pieces_of
+from routereval.simulation.work import Piece, halves, pieces_of
 
 IDEAL = Machine(overhead=0, storing=0, bandwidth=1e300, start=0)
 
@@ -103,6 +106,38 @@ def test_one_worker_takes_the_sum_and_many_the_longest() -> None:
     many = schedule(pieces, {"b": 0}, 100, IDEAL)
     assert many.wall == many.critical == 10
     assert many.longest == "knn on b/x, seed 0"
+
+
+def shared(*pools: tuple[int, float]) -> Piece:
+    """A piece of scenarios that share a fit, given as models and seconds."""
+    named = tuple((f"p{i}/{m}", m, seconds) for i, (m, seconds) in enumerate(pools))
+    return Piece("knn", "b", 0, "*", len(pools), sum(s for _, s in pools), 10 * len(pools), named)
+
+
+def test_a_fit_that_is_more_than_a_share_is_divided_as_the_runner_does() -> None:
+    one = shared((3, 1.0), (100, 4.0), (10, 1.0), (90, 2.0))
+    # By models: 100 to the first, 90 to the second, 10 to the second (90 < 100), 3 to the first (100 = 100).
+    assert [[m for _, m, _ in half.pools] for half in halves(one)] == [[100, 3], [90, 10]]
+    assert [(half.what, half.runs, half.seconds, half.answer) for half in halves(one)] == [
+        ("2 pools with p1/100", 2, 5.0, 20),
+        ("2 pools with p3/90", 2, 3.0, 20),
+    ]
+    # Two workers: a share is 4. The half of 5 s is divided again, that of 3 s is not: 4 s, and 3 + 1.
+    two = schedule([one], {"b": 0}, 2, IDEAL)
+    assert (two.wall, two.critical, two.longest, two.pieces) == (4, 4, "knn on b/p1/100, seed 0", 3)
+    # Eight workers: a share is 1 and every pool a piece; the longest scenario is what nobody divides.
+    eight = schedule([one], {"b": 0}, 8, IDEAL)
+    assert (eight.wall, eight.pieces, eight.answered) == (4, 4, 40)
+    assert schedule([one], {"b": 0}, 1, IDEAL).pieces == 1
+    # Where there are enough fits for everybody none is done twice.
+    assert schedule([one] * 4, {"b": 0}, 2, IDEAL).pieces == 4
+
+
+def test_the_runner_deals_pools_in_the_same_way() -> None:
+    (task,) = plan(Datasets().select(["demo_math/*/*"]), [rv.KNN()])
+    piece = shared(*((m, 1.0) for _, m in task.pools))
+    theirs = [sorted(m for _, m in half.pools) for half in splitting.halves(task)]
+    assert [sorted(m for _, m, _ in half.pools) for half in halves(piece)] == theirs
 
 
 def test_overheads_reading_and_storing_are_counted() -> None:

@@ -140,6 +140,7 @@ def _print(total: Mapping[str, Any], costs: Mapping[str, Cost], pieces: list[Pie
                     "wall": duration(s.wall),
                     "speed-up": f"{one / s.wall:.1f}",
                     "busy": f"{s.busy:.0%}",
+                    "pieces": f"{s.pieces:,}",
                     "critical path": duration(s.critical),
                     "driver stores": duration(s.driver),
                     "read": f"{s.read / 1e9:.2f} GB",

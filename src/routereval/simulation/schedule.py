@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from routereval.errors import ParameterError
-from routereval.simulation.work import Piece
+from routereval.simulation.work import Piece, split_for
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,9 @@ class Schedule:
     ----------
     wall : seconds from start to end.
     busy : share of workers' time that went into computing.
-    critical : the chain that no number of workers shortens: start, reading, the longest piece; ``longest`` names it.
+    critical : the longest chain, which more time on other workers does not shorten: start, reading, the longest piece;
+        ``longest`` names it.
+    pieces : how many there are for so many workers.
     driver : seconds the driver stores.
     read, answered : bytes read by workers, a benchmark once by each that needs it; bytes that come back.
     """
@@ -55,13 +57,15 @@ class Schedule:
     driver: float
     read: int
     answered: int
+    pieces: int
 
 
 def schedule(pieces: Sequence[Piece], sizes: Mapping[str, int], workers: int, machine: Machine) -> Schedule:
     """Simulate: whoever is free takes the largest piece that is left (longest processing time first, Graham 1969).
 
-    No piece waits for another, so the critical path is the longest piece with what has to be read for it. Results are
-    stored one after another as they come, by the driver, while workers go on.
+    Pieces that are more than a worker's share are divided before, as the runner does. No piece waits for another, so
+    the critical path is the longest piece with what has to be read for it. Results are stored one after another as they
+    come, by the driver, while workers go on.
 
     Parameters
     ----------
@@ -77,7 +81,7 @@ def schedule(pieces: Sequence[Piece], sizes: Mapping[str, int], workers: int, ma
     def length(piece: Piece) -> float:
         return piece.seconds / machine.speed + piece.runs * machine.overhead
 
-    ordered = sorted(pieces, key=length, reverse=True)
+    ordered = sorted(split_for(pieces, workers), key=length, reverse=True)
     free = [(machine.start, worker) for worker in range(workers)]
     held: list[set[str]] = [set() for _ in range(workers)]
     ends: list[tuple[float, int]] = []
@@ -96,7 +100,7 @@ def schedule(pieces: Sequence[Piece], sizes: Mapping[str, int], workers: int, ma
     stored = 0.0
     for at, runs in sorted(ends):
         stored = max(stored, at) + runs * machine.storing
-    chains = ((machine.start + sizes[p.benchmark] / machine.bandwidth + length(p), p) for p in pieces)
+    chains = ((machine.start + sizes[p.benchmark] / machine.bandwidth + length(p), p) for p in ordered)
     critical, longest = max(chains, key=lambda chain: chain[0])
     return Schedule(
         workers=workers,
@@ -107,4 +111,5 @@ def schedule(pieces: Sequence[Piece], sizes: Mapping[str, int], workers: int, ma
         driver=sum(piece.runs for piece in pieces) * machine.storing,
         read=read,
         answered=sum(piece.answer for piece in pieces),
+        pieces=len(ordered),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from routereval.simulation.costs import Cost
 
@@ -35,6 +35,7 @@ class Piece:
     runs : how many.
     seconds : how long.
     answer : bytes that go back.
+    pools : name, models and seconds of each scenario that shares the fit; empty where it is not to be divided.
     """
 
     router: str
@@ -44,6 +45,7 @@ class Piece:
     runs: int
     seconds: float
     answer: int
+    pools: tuple[tuple[str, int, float], ...] = ()
 
     def __str__(self) -> str:
         return f"{self.router} on {self.benchmark}/{self.what}, seed {self.seed}"
@@ -57,7 +59,7 @@ BYTES_A_RUN = 800
 
 
 def pieces_of(problems: Sequence[Problem], costs: Mapping[str, Cost], seeds: int) -> list[Piece]:
-    """All pieces of a suite: one for each scenario, or one for each benchmark where a columnwise router fits once.
+    """All fits of a suite: one for each scenario, or one for each benchmark where a columnwise router fits once.
 
     Stored seconds of a fit that served several scenarios are divided among them, so a piece takes their sum.
     """
@@ -65,15 +67,56 @@ def pieces_of(problems: Sequence[Problem], costs: Mapping[str, Cost], seeds: int
     for problem in problems:
         answer = BYTES_A_RUN + BYTES_A_PROMPT * problem.tests
         for cost in costs.values():
-            each = [cost.seconds(problem.tests, m) for _, m in problem.pools]
-            named = [f"{strategy}/{m}" for strategy, m in problem.pools]
+            pools = tuple((f"{strategy}/{m}", m, cost.seconds(problem.tests, m)) for strategy, m in problem.pools)
             for seed in range(seeds):
                 if cost.columnwise:
-                    count = len(each)
-                    pieces.append(Piece(cost.router, problem.benchmark, seed, "*", count, sum(each), count * answer))
+                    count, seconds = len(pools), sum(one[2] for one in pools)
+                    pieces.append(
+                        Piece(cost.router, problem.benchmark, seed, "*", count, seconds, count * answer, pools)
+                    )
                 else:
                     pieces += [
                         Piece(cost.router, problem.benchmark, seed, name, 1, seconds, answer)
-                        for name, seconds in zip(named, each, strict=True)
+                        for name, _, seconds in pools
                     ]
     return pieces
+
+
+def split_for(pieces: Sequence[Piece], workers: int) -> list[Piece]:
+    """The same runs, no piece so long that the other workers would wait for it alone: what the runner does.
+
+    A piece whose scenarios share a fit is halved as long as it is more than a worker's share of everything. Its fit is
+    then done twice; what that adds is not known, for a run's stored seconds hold its share of the fit, and is left out.
+    """
+    share = sum(piece.seconds for piece in pieces) / workers
+    waiting, divided = list(pieces), []
+    while waiting:
+        piece = waiting.pop()
+        if workers > 1 and len(piece.pools) > 1 and piece.seconds > share:
+            waiting += halves(piece)
+        else:
+            divided.append(piece)
+    return divided
+
+
+def halves(piece: Piece) -> tuple[Piece, Piece]:
+    """Two pieces of about as many models each: the pools, the largest first, each to whichever has fewer so far."""
+    sides: tuple[list[tuple[str, int, float]], list[tuple[str, int, float]]] = [], []
+    models = [0, 0]
+    for pool in sorted(piece.pools, key=lambda pool: pool[1], reverse=True):
+        side = int(models[1] < models[0])
+        sides[side].append(pool)
+        models[side] += pool[1]
+    return _part(piece, sides[0]), _part(piece, sides[1])
+
+
+def _part(piece: Piece, pools: Sequence[tuple[str, int, float]]) -> Piece:
+    count = len(pools)
+    return replace(
+        piece,
+        what=pools[0][0] if count == 1 else f"{count} pools with {pools[0][0]}",
+        runs=count,
+        seconds=sum(seconds for _, _, seconds in pools),
+        answer=piece.answer // piece.runs * count,
+        pools=tuple(pools),
+    )
