@@ -123,6 +123,17 @@ def test_of_a_large_pool_the_models_that_are_picked_most_are_named(run: Make, re
     assert frame.filter(frame["policy"] == "oracle")["share"].sum() == pytest.approx(1.0)
 
 
+def test_in_words_the_nameless_are_the_other_models_together(run: Make, record: Make, stored: Make) -> None:
+    models = tuple(f"m{i}" for i in range(20))
+    kept = record(np.eye(4, 20).tolist(), models=models, scenario="one/all_strong/20")
+    scores = np.ones((4, 20))
+    kept_all = record(scores.tolist(), models=models, scenario="one/all_strong/20")
+    share = tuple(1.0 if i == 19 else 0.0 for i in range(20))
+    for one, picked in ((kept, "m0 on 25%"), (kept_all, "the other models together on 40%")):
+        frame = drawn("shares", stored([run("knn", GOOD, m=20, share=share)], [one]), m=20).frame
+        assert f"oracle picks {picked}, knn picks m19 on 100%" in FIGURES["shares"].alt(frame)
+
+
 @pytest.mark.parametrize("name", ["shares", "coverage"])
 def test_files_of_earlier_versions_leave_out_what_needs_the_models_scores(name: str, run: Make, stored: Make) -> None:
     assert "earlier versions" in missing(name, stored([run("knn", GOOD)]))
@@ -246,7 +257,7 @@ def test_the_reference_line_is_that_of_the_runs_else_the_published_one(
 def test_every_figure_states_protocol_encoder_seeds_data_prompts_and_version(run: Make, stored: Make) -> None:
     runs = [run("knn", GOOD, seed=seed) for seed in (3, 5)]
     note = drawn("strategies", stored(runs)).note
-    assert "strict protocol; encoder shipped; m = 2; seeds 3, 5; one: data dddddddd, 4 test prompts; RouterEval" in note
+    assert "Strict protocol; encoder shipped; m = 2; seeds 3, 5; one: data dddddddd, 4 test prompts; RouterEval" in note
 
 
 def test_many_routers_leave_the_least_out_and_say_so(run: Make, stored: Make) -> None:

@@ -56,7 +56,7 @@ def test_every_figure_is_drawn_in_every_format(run: Make, record: Make, stored: 
         assert set(one.paths) == {"png", "svg", "pdf", "csv"}
         assert all(path.stat().st_size > 0 for path in one.paths.values())
         assert one.alt.endswith(".")
-        assert "strict protocol; encoder shipped" in one.note
+        assert "Strict protocol; encoder shipped" in one.note
     starts = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
     assert all(pictures[0].paths[kind].read_bytes().startswith(start) for kind, start in starts.items())
 

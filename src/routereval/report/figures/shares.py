@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 MOST_ROUTERS, MOST_MODELS, MOST_PANELS = 5, 12, 9
 OTHERS = "all others"
+TOGETHER = "the other models together"
 ABOUT = (
     "Models from most to least accurate on test; no mark: never picked. The oracle's pick of a prompt is split evenly "
     "among the models that are best on it."
@@ -165,7 +166,8 @@ def alt(frame: pl.DataFrame) -> str:
         said = []
         for policy in policies[:2]:
             most = max((row for row in rows if row["policy"] == policy), key=lambda row: row["share"])
-            said.append(f"{short(policy)} picks {short(most['model'])} on {most['share']:.0%}")
+            model = short(most["model"]) if most["models"] == 1 else TOGETHER
+            said.append(f"{short(policy)} picks {model} on {most['share']:.0%}")
         parts.append(f"{short(benchmark)} {short(strategy)}: {', '.join(said)}")
     return f"Shares of test prompts by model in {counted(len(parts), 'scenario')}; {'; '.join(parts)}."
 

@@ -44,7 +44,9 @@ def stated(
         said.append(f"{short(benchmark)}: data {short(hash_[:HASH])}{count}")
     if versions:
         said.append(f"RouterEval {', '.join(map(short, sorted(versions)))}")
-    return "; ".join(said)
+    text = "; ".join(said)
+    # It follows other sentences, on a line of its own in a figure and in the same paragraph on a page.
+    return text[:1].upper() + text[1:]
 
 
 def versions_of(runs: Iterable[StoredRun]) -> set[str]:
