@@ -244,19 +244,24 @@ def test_a_scheduler_that_dies_leaves_what_had_ended_and_the_same_command_carrie
     assert site.contents() == site.contents("whole.sqlite")
 
 
-def test_a_dask_worker_killed_mid_run_costs_nothing(site, eventually) -> None:
-    mine = Cluster(site.folder)
-    try:
-        for _ in range(2):
-            mine.worker(FAULTY_FOLDER=str(site.folder))
-        words = ("run", "demo_math/*/5", "-r", "faulty:Fine:seconds=1", "--results", "r.sqlite")
-        process = site.start(*words, "--dask", mine.address, FAULTY_FOLDER=str(site.folder))
-        eventually(lambda: len(site.log("fit")) >= 2)
-        # The process at work is the child of the Dask worker, which the nanny replaces.
-        os.kill(int(site.log("fit")[0][3]), signal.SIGKILL)
-        _, said = process.communicate(timeout=120)
-        assert process.returncode == 0, said
-        assert len(site.contents()) == 3
-        assert len(site.log("fit")) > 3
-    finally:
-        mine.stop()
+def test_a_run_whose_dask_workers_die_is_tried_three_times_more_and_costs_no_other(site) -> None:
+    (site.folder / "deadly.py").write_text(
+        "import os, signal\nfrom dataclasses import dataclass\nfrom faulty import HERE, Base\n\n\n@dataclass\n"
+        "class Deadly(Base):\n    always: bool = False\n\n    def act(self):\n"
+        "        if self.always or not (HERE / 'died').exists():\n            (HERE / 'died').touch()\n"
+        "            assert os.getppid() > 1\n            os.kill(os.getppid(), signal.SIGKILL)\n\n\n"
+        "class Once(Deadly):\n    pass\n"
+    )
+    routers = ("-r", "deadly:Deadly:always=true", "-r", "deadly:Once", "-r", "faulty:Fine:seconds=0.5")
+    words = ("run", "demo_math/all_strong/3", *routers, "--results", "r.sqlite", "--dask", "local", "--jobs", 2)
+    # What the router does to the Dask worker is what the system does where memory runs out.
+    done = site.run(*words, FAULTY_FOLDER=str(site.folder))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    errors = {router.partition(":")[2]: error for (router, _), error in site.errors().items()}
+    assert errors["Fine"] is None
+    assert errors["Once"] is None
+    assert str(errors["Deadly"]).startswith("WorkerError: the Dask worker tcp://")
+    assert str(errors["Deadly"]).endswith(" died; so it went 4 times")
+    # Four times it was begun; a worker may die before it comes to that.
+    assert 2 <= len(site.log("fit Deadly")) <= 4

@@ -13,7 +13,7 @@ from routereval.datasets import Selection
 from routereval.errors import LimitError, WorkerError
 from routereval.policies import PolicySpec
 from routereval.results import ResultStore
-from routereval.runner.crews import Answer, LocalCrew
+from routereval.runner.crews import Answer, DeathsError, LocalCrew
 from routereval.runner.execute import execute
 from routereval.runner.limits import Limits
 from routereval.runner.perform import perform_each
@@ -57,6 +57,24 @@ class BrittleCrew:
     def close(self) -> None: ...
 
 
+class DyingCrew(BrittleCrew):
+    """Its scheduler, which is not ours, has tried a call on several workers, or had it wait for others."""
+
+    def __init__(self, deaths: list[int]):
+        super().__init__(WorkerError("nobody asks for it"))
+        self._deaths = iter(deaths)
+
+    def start(self, tasks: Sequence[Task]) -> Future[Any]:
+        self.calls.append([task.seed for task in tasks])
+        future: Future[Any] = Future()
+        deaths = next(self._deaths, None)
+        if deaths is None:
+            future.set_result(perform_each(tasks))
+        else:
+            future.set_exception(DeathsError("they died", deaths))
+        return future
+
+
 def thirty_runs() -> list[Task]:
     selection = Selection(Synthetic(SPEC).data, (("all_strong", 3),))
     return plan([selection], [PolicySpec.parse("best_single").build()], seeds=range(30))
@@ -79,6 +97,27 @@ def test_what_fails_a_call_that_runs_share_fails_none_but_itself(
     # Where a worker died, the call it shared was its first attempt.
     assert crew.calls.count([BAD_SEED]) == attempts
     assert all(crew.calls.count([seed]) == 1 for seed in shared if seed != BAD_SEED)
+
+
+@pytest.mark.parametrize(
+    ("deaths", "error"),
+    [
+        # Tried by the scheduler on four workers: that is enough.
+        ([4], "WorkerError: they died; so it went 4 times"),
+        ([1, 1, 1, 1], "WorkerError: they died; so it went 4 times"),
+        # Waiting at workers that die is not dying, unless there is no end of it.
+        ([0] * 15 + [1, 1, 1], None),
+        ([0] * 16, "WorkerError: they died; so it went 16 times"),
+    ],
+)
+def test_deaths_of_workers_are_counted_as_often_as_they_happened(
+    tmp_path: Path, deaths: list[int], error: str | None
+) -> None:
+    crew = DyingCrew(deaths)
+    with ResultStore(tmp_path / "r.sqlite") as store:
+        execute(thirty_runs()[:1], store, executor=crew)
+        assert [run.error for run in store.runs()] == [error]
+    assert len(crew.calls) == len(deaths) + (error is None)
 
 
 def test_runs_share_no_call_where_each_has_limits() -> None:

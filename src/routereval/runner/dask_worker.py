@@ -27,10 +27,12 @@ def perform_guarded(
     topic : where the driver listens; it is told which task has begun, and where.
     """
     from distributed import get_worker
+    from distributed.utils import sync
 
     worker = get_worker()
     key = worker.get_current_task()
-    worker.log_event(topic, {"key": str(key), "worker": worker.address})
+    # Not worker.log_event, which does not wait until it is sent: the worker may die at once.
+    sync(worker.loop, worker.scheduler.log_event, topic=topic, msg={"key": str(key), "worker": worker.address})
     mine = facts()
     if mine != expected:
         return [pickle.dumps((False, ClusterError(difference({"a worker": mine}, expected))))] * len(calls)
