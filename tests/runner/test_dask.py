@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -11,15 +12,17 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
 import routereval as rv
 from routereval.datasets import Datasets
-from routereval.errors import ClusterError
+from routereval.errors import ClusterError, WorkerError
 from routereval.policies import PolicySpec
 from routereval.results import ResultStore
 from routereval.runner.dask_cluster import dask_crew
+from routereval.runner.dask_worker import Guards
 from routereval.runner.execute import execute
 from routereval.runner.limits import Limits
 from routereval.runner.plan import Task, plan
@@ -76,12 +79,35 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def s3() -> Iterator[dict[str, str]]:
+    """How to reach a server on this machine that speaks S3 and has a bucket; empty where there is none."""
+    try:
+        import s3fs  # noqa: F401
+        from moto.server import ThreadedMotoServer
+    except ImportError:
+        yield {}
+        return
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with urlopen(Request(f"http://{host}:{port}/bucket", method="PUT")) as answer:
+        assert answer.status == 200
+    yield {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, s3: dict[str, str]) -> Iterator[Cluster]:
     """Two workers, one of which declares a GPU; they have a home of their own and know no module of anybody's."""
     folder = tmp_path_factory.mktemp("cluster")
     found = Cluster(folder)
-    found.worker(ROUTEREVAL_HOME=str(folder / "home"))
-    found.worker("--resources", "GPU=1", ROUTEREVAL_HOME=str(folder / "gpu"), ON_GPU="1")
+    found.worker(ROUTEREVAL_HOME=str(folder / "home"), **s3)
+    found.worker("--resources", "GPU=1", ROUTEREVAL_HOME=str(folder / "gpu"), ON_GPU="1", **s3)
     yield found
     found.stop()
 
@@ -101,35 +127,71 @@ def faulty(site, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sys.modules.pop("faulty", None)
 
 
-def test_a_cluster_gives_the_results_of_one_process_and_of_two(site, cluster: Cluster) -> None:
-    words = ("demo_code/*/3", "demo_chat/*/5", "-r", "knn", "-r", "kmeans", "-r", "mlp:epochs=2", "-r", "faulty:Fine")
-    for name, *how in (("1", "--jobs", 1), ("2", "--jobs", 2), ("dask", "--dask", cluster.address)):
-        # What the driver has converted the workers fetch, for they have another home.
+def test_a_cluster_gives_the_results_of_one_process_and_of_two_with_data_from_a_url(
+    site, cluster: Cluster, s3: dict[str, str]
+) -> None:
+    routers = ("-r", "knn", "-r", "kmeans", "-r", "mlp:epochs=2", "-r", "faulty:Fine")
+    for jobs in (1, 2):
+        words = ("run", "demo_code/*/3", "demo_chat/*/5", *routers, "--jobs", jobs, "--results", f"{jobs}.sqlite")
+        assert site.run(*words).returncode == 0
+    by_file = (site.folder / "by-url").as_uri()
+    for target, url in (("demo_code/*/3", "s3://bucket/store" if s3 else by_file), ("demo_chat/*/5", by_file)):
+        before = stores(cluster.folder / "home", cluster.folder / "gpu", site.folder / "driver")
         done = site.run(
-            *("run", *words, *how, "--results", f"{name}.sqlite"),
-            ROUTEREVAL_STORE=(site.folder / "by-url").as_uri(),
-            FAULTY_FOLDER=str(site.folder),
+            *("run", target, *routers, "--dask", cluster.address, "--results", "dask.sqlite"),
+            ROUTEREVAL_STORE=url,
+            # Where workers run there is no such folder: what the driver has converted they do not see.
+            ROUTEREVAL_HOME="driver",
+            **s3,
         )
         assert done.returncode == 0, done.stderr
+        (made,) = stores(site.folder / "driver") - before
+        assert made in stores(cluster.folder / "home", cluster.folder / "gpu") - before
     assert site.contents("1.sqlite") == site.contents("2.sqlite")
     assert site.contents("1.sqlite") == site.contents("dask.sqlite")
     assert len(site.contents("1.sqlite")) == 24
 
 
+def stores(*homes: Path) -> set[str]:
+    """The hashes of the data that lie there."""
+    return {path.parent.name for home in homes for path in home.glob("store/*/meta.json")}
+
+
+def test_processes_beside_a_worker_serve_whatever_driver_comes_and_none_is_left_over(is_running) -> None:
+    guards = Guards()
+    ask, hang = pickle.dumps((os.getpid, ())), pickle.dumps((time.sleep, (600,)))
+
+    def pid(limits: Limits, threads: int) -> int:
+        return pickle.loads(guards.call(ask, limits, 1.0, threads, lambda: False))[1]
+
+    first = {pid(Limits(timeout=seconds), 1) for seconds in (30.0, 40.0, None)}
+    assert len(first) == 1
+    other = pid(Limits(), 2)
+    assert [is_running(one) for one in (*first, other)] == [False, True]
+    with pytest.raises(WorkerError, match="stopped"):
+        guards.call(hang, Limits(), 1.0, 2, lambda: True)
+    assert not is_running(other)
+
+
 def test_routers_that_misbehave_cost_their_own_run_and_no_worker(site, cluster: Cluster) -> None:
-    tasks = tasks_of("faulty:Exits", "faulty:Hangs", "knn", targets=("demo_math/all_strong/3",))
+    names = ("Exits", "Hangs", "Leaks", "Prints", "Forks", "Fine")
+    tasks = tasks_of(*(f"faulty:{name}" for name in names), targets=("demo_math/all_strong/3",))
     with (
         ResultStore(site.folder / "r.sqlite") as store,
-        dask_crew(cluster.address, limits=Limits(timeout=10)) as crew,
+        dask_crew(cluster.address, limits=Limits(timeout=10, memory=700 * 10**6)) as crew,
     ):
         execute(tasks, store, executor=crew)
         there = crew.workers
-    errors = {router: error for (router, _), error in site.errors().items()}
-    assert errors["knn"] is None
-    assert errors["faulty:Hangs"] == "LimitError: took longer than 10 seconds"
-    assert errors["faulty:Exits"] == (
-        "WorkerError: the worker process ended by itself with exit status 7; so it went 4 times"
-    )
+    errors = {router.partition(":")[2]: str(error) for (router, _), error in site.errors().items()}
+    assert errors.pop("Leaks").startswith("LimitError: took ")
+    assert errors == {
+        "Exits": "WorkerError: the worker process ended by itself with exit status 7; so it went 4 times",
+        "Hangs": "LimitError: took longer than 10 seconds",
+        "Prints": "None",
+        "Forks": "None",
+        "Fine": "None",
+    }
+    assert len(site.log("fit Leaks")) == len(site.log("fit Forks")) == 1
     assert there == 2
 
 
