@@ -7,10 +7,13 @@ import io
 import os
 import shutil
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from routereval.report.site.building import build_site
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install 'routereval[dev]' brings playwright")
 axe = pytest.importorskip("axe_playwright_python.base", reason="pip install 'routereval[dev]' brings axe")
@@ -109,6 +112,42 @@ def test_a_table_sorts_by_its_buttons_and_says_so(desktop: Watched, hostile_repo
     assert names == sorted(names)
 
 
+def test_the_script_shows_the_very_numbers_of_the_page_without_it(
+    desktop: Watched, tmp_path: Path, result: Any, stored: Any
+) -> None:
+    # Of 80 prompts every odd number is half way between two numbers of three decimals.
+    runs = [result("knn", (2 * k + 1) / 80, params={"k": k}, prompts=80, start=k) for k in range(1, 31)]
+    runs += [result(router, 41 / 80, prompts=80) for router in ("best_single", "oracle")]
+    report = build_site(stored(tmp_path, runs), tmp_path / "report").folder
+    page = desktop.open(report / "index.html")
+    cells = "Array.from(document_.querySelectorAll('#board tbody tr:not(.group)'), row => Array.from(row.cells, text))"
+    scripted, served = page.evaluate(
+        f"""html => {{
+          const text = cell => cell.textContent.trim(), read = document_ => {cells};
+          return [read(document), read(new DOMParser().parseFromString(html, 'text/html'))];
+        }}""",
+        (report / "index.html").read_text("utf-8"),
+    )
+    assert len(served) == 32
+    assert any("0.562[" in cell for row in served for cell in row)
+    assert scripted == served
+
+
+def test_below_the_table_stands_where_the_chosen_runs_come_from(desktop: Watched, hostile_report: Path) -> None:
+    page = desktop.open(hostile_report / "index.html")
+    line = page.locator("#stated")
+    assert line.inner_text().startswith("Protocol strict; encoder shipped; seed 0; data ")
+    page.get_by_label("Protocol").select_option("paper")
+    assert line.inner_text().startswith("Protocol paper; encoder shipped; seed 0; data ")
+    with page.expect_download() as waiting:
+        page.locator("#download").click()
+    rows = list(csv.DictReader(io.StringIO(Path(waiting.value.path()).read_text("utf-8"))))
+    assert {(row["protocol"], row["encoders"], row["seeds"], row["versions"]) for row in rows} == {
+        ("paper", "shipped", "0", version("routereval"))
+    }
+    assert "d" * 64 in rows[0]["data_hashes"]
+
+
 def test_filters_pick_other_numbers_and_the_address_keeps_them(desktop: Watched, hostile_report: Path) -> None:
     page = desktop.open(hostile_report / "index.html")
     status = page.locator("#status[role=status]")
@@ -197,7 +236,8 @@ def test_a_chart_downloads_its_numbers_and_shows_them_as_a_table(desktop: Watche
     with page.expect_download() as waiting:
         page.locator("#forest .download").click()
     rows = list(csv.reader(io.StringIO(Path(waiting.value.path()).read_text("utf-8"))))
-    assert rows[0] == ["router", "kind", "gain over the best single model", "low", "high"]
+    assert rows[0] == ["router", "kind", "gain over the best single model", "low", "high", "runs"]
+    assert rows[1][5].startswith("Protocol strict; encoder shipped; seed 0; data ")
     shown = {row[0]: float(row[2]) for row in rows[1:]}
     assert shown["knn"] == pytest.approx(0.2)
     assert "'=cmd|' /C calc'!A0" in shown
@@ -213,12 +253,7 @@ def test_every_kind_of_page_is_accessible_and_fits_a_phone(
         desktop.open(path)
         desktop.draw()
         page.evaluate(axe.AXE_SCRIPT)
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            for fault in page.evaluate("axe.run(document, {preload: false}).then(found => found.violations)"):
-                if fault["impact"] in ("serious", "critical"):
-                    found.append((path.name, scheme, fault["id"], [node["target"] for node in fault["nodes"]][:3]))
-        page.emulate_media(color_scheme="light")
+        found += faults(page, path.name, "wide")
         page.set_viewport_size({"width": 360, "height": 740})
         # The charts follow, after a moment; the page's own rules forbid what would wait for that within it.
         for _ in range(50):
@@ -226,8 +261,21 @@ def test_every_kind_of_page_is_accessible_and_fits_a_phone(
                 break
             page.wait_for_timeout(100)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path.name
+        found += faults(page, path.name, "phone")
         page.set_viewport_size({"width": 1280, "height": 900})
     assert found == []
+
+
+def faults(page: Any, name: str, width: str) -> list[Any]:
+    """What axe finds, of any weight, in both colour schemes."""
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for fault in page.evaluate("axe.run(document, {preload: false}).then(found => found.violations)"):
+            nodes = [node["target"] for node in fault["nodes"]][:3]
+            found.append((name, width, scheme, fault["impact"], fault["id"], nodes))
+    page.emulate_media(color_scheme="light")
+    return found
 
 
 def test_on_a_phone_reasons_are_in_sight_and_labels_keep_what_tells_them_apart(

@@ -15,6 +15,7 @@ from routereval.report.site.failures import reasons
 from routereval.report.site.formatting import whole
 from routereval.report.site.inventory import REFERENCE, Inventory, Scene
 from routereval.report.site.pages import FEW, Page, benchmark_path, numbers, router_path, scaled, title_of
+from routereval.report.site.stated import stated
 
 DRAWN = 5
 """How many of the best routers a chart of many shows at first."""
@@ -85,6 +86,7 @@ def _part(
     if skip:
         boards.insert(0, maker.board(protocol, benchmark=benchmark))
     rows = _rows(inventory, boards)
+    below = stated(one for board in boards if board is not None for one in board.origins)
     known = facts.benchmarks().get(benchmark)
     strategies = sorted({scene.strategy for scene in scenes})
     seeds = {run.spec.seed for scene in scenes for runs in inventory.scenes[scene].values() for run in runs}
@@ -93,13 +95,13 @@ def _part(
         "protocol": protocol,
         "sizes": sizes,
         "over": over + (f" and {whole(len(seeds), 'seed')}" if len(seeds) > 1 else ""),
-        "encoders": ", ".join(sorted({scene.encoder for scene in scenes})),
-        "data": ", ".join(sorted({scene.data_hash[:8] or "unknown" for scene in scenes})),
+        "stated": below,
         "rows": [row for row, _ in rows],
     }
     drawn = {
         "sizes": sizes,
         "skip": skip,
+        "stated": below,
         "reference": None
         if known is None
         else {"name": f"Perf(ref) {known.reference_model}", "value": known.reference_score},

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from routereval.report.provenance import Origin
 from routereval.report.site.inventory import Inventory, Scene
 from routereval.report.site.scenes import SceneNumbers
 from routereval.stats import DRAWS, LEVEL
@@ -54,6 +55,7 @@ class Board:
     position : (k,) 1 for the highest mu; 0 where a router takes no part.
     leader : the router in position 1; -1 where nobody takes part.
     scenes, benchmarks, prompts : how many scenarios and benchmarks it is over, and the fewest and most test prompts.
+    origins : where its runs come from.
     """
 
     choice: Choice
@@ -65,6 +67,7 @@ class Board:
     scenes: int
     benchmarks: int
     prompts: tuple[int, int]
+    origins: frozenset[Origin]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +131,10 @@ class BoardMaker:
             ],
             dtype=np.bool_,
         ).reshape(len(self._scenes), len(self._routers))
+        self._origins = [
+            frozenset(run.origin for index in np.flatnonzero(have).tolist() for run in by_router[index])
+            for by_router, have in zip(inventory.scenes.values(), self._have, strict=True)
+        ]
         self._whole = [self._begin(choice) for choice in self._choices if choice.benchmark is None]
         self._open: list[_Sums] = []
         self._of = ""
@@ -207,6 +214,7 @@ class BoardMaker:
             len(sums.weights),
             sums.benchmarks,
             (min(sums.prompts), max(sums.prompts)),
+            frozenset().union(*(self._origins[index] for index in sums.weights)),
         )
 
 

@@ -1,4 +1,7 @@
-"""Paired tests of a benchmark's routers against the best single model and the leader, corrected for how many."""
+"""Paired tests of a benchmark's routers against the best single model and the leader, corrected for how many.
+
+Runs by several protocols, or with several embeddings, are never mixed: each has tests of its own.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ from typing import Any
 from routereval.errors import RouterEvalError
 from routereval.report.comparison import Comparison, compare
 from routereval.report.pair_differences import ALL, PairRow
-from routereval.report.site.boards import BoardMaker
+from routereval.report.site.boards import Board, BoardMaker
 from routereval.report.site.formatting import MISSING, fixed, shown
 from routereval.report.site.inventory import BASELINE, Inventory
+from routereval.report.site.stated import as_lines
 
 MOST_RUNS = 20_000
 """Of larger files no tests are made for the pages: ``routereval compare`` does them, a benchmark at a time."""
@@ -36,7 +40,7 @@ class Tested:
     ----------
     tables : for the template.
     detectable : which difference the benchmark can tell at all, in a sentence; empty where nobody knows.
-    note : why there are none, else empty.
+    note : why there are none, or not all, else empty.
     """
 
     tables: tuple[dict[str, Any], ...] = ()
@@ -45,12 +49,10 @@ class Tested:
 
 
 def tested(results: Path, inventory: Inventory, maker: BoardMaker, advance: Callable[[], None]) -> Mapping[str, Tested]:
-    """The tests of each benchmark; of a file with runs by several protocols none, since they would be mixed."""
+    """The tests of each benchmark."""
     why = ""
     if inventory.runs > MOST_RUNS:
         why = f"the file has {inventory.runs:,} runs; paired tests: routereval compare RESULTS --scenario BENCHMARK"
-    elif len(inventory.protocols) > 1:
-        why = "runs by two protocols are not tested together: routereval compare on a file of one"
     found = {}
     for benchmark in inventory.benchmarks:
         found[benchmark] = Tested(note=why) if why else _of_benchmark(results, inventory, maker, benchmark)
@@ -59,9 +61,25 @@ def tested(results: Path, inventory: Inventory, maker: BoardMaker, advance: Call
 
 
 def _of_benchmark(results: Path, inventory: Inventory, maker: BoardMaker, benchmark: str) -> Tested:
-    board = maker.board(inventory.protocols[0], benchmark=benchmark)
-    if board is None or board.leader < 0:
-        return Tested()
+    have = {(scene.protocol, scene.encoder) for scene in inventory.scenes if scene.benchmark == benchmark}
+    protocols, encoders = map(set, zip(*have, strict=True))
+    parts = []
+    for protocol, encoder in sorted(have, key=lambda one: (inventory.protocols.index(one[0]), one[1])):
+        board = maker.board(protocol, benchmark=benchmark, encoder=encoder)
+        # Only what there are several of is asked for, and said.
+        asked = {"protocol": protocol} if len(protocols) > 1 else {}
+        asked |= {"encoder": encoder} if len(encoders) > 1 else {}
+        if board is not None and board.leader >= 0:
+            parts.append(_of_board(results, inventory, board, benchmark, asked))
+    return Tested(
+        tuple(table for part in parts for table in part.tables),
+        "; ".join(part.detectable for part in parts if part.detectable),
+        "; ".join(part.note for part in parts if part.note),
+    )
+
+
+def _of_board(results: Path, inventory: Inventory, board: Board, benchmark: str, asked: Mapping[str, str]) -> Tested:
+    """The tests of the runs of one protocol and encoder, which are ``asked`` for where there are others."""
     present = [inventory.routers[row] for row in board.rows]
     singles = [router.label for router in present if router.kind == BASELINE]
     leader = inventory.routers[board.leader].label
@@ -69,21 +87,32 @@ def _of_benchmark(results: Path, inventory: Inventory, maker: BoardMaker, benchm
     if len(labels) < 2:
         return Tested()
     tables, detectable = [], ""
+    said = ", ".join(f"{name} {value}" for name, value in asked.items())
+    before, after = (f"{said}: ", f" ({said})") if said else ("", "")
     for baseline in dict.fromkeys([*singles, leader]):
         try:
             # Globs match the name alone: a bracket in it stands for itself.
-            one = compare(results, labels, [_literal(benchmark) + "/*"], baseline=baseline, oracles=False)
+            where = [_literal(benchmark) + "/*"]
+            one = compare(
+                results,
+                labels,
+                where,
+                baseline=baseline,
+                oracles=False,
+                protocol=asked.get("protocol"),
+                encoder=asked.get("encoder"),
+            )
         except RouterEvalError as error:
-            return Tested(note=str(error))
-        tables.append(_table(one, baseline, "the best single model" if baseline in singles else "the leader"))
-        detectable = detectable or "; ".join(row.sentence for row in one.detectable)
+            return Tested(note=f"{before}{error}")
+        tables.append(_table(one, baseline, "the best single model" if baseline in singles else "the leader", after))
+        detectable = detectable or "; ".join(f"{before}{row.sentence}" for row in one.detectable)
     return Tested(tuple(tables), detectable)
 
 
-def _table(found: Comparison, baseline: str, who: str) -> dict[str, Any]:
+def _table(found: Comparison, baseline: str, who: str, of: str) -> dict[str, Any]:
     rows = [row for row in found.pairs if row.scenario == ALL] or list(found.pairs)
     return {
-        "title": f"Paired tests against {who}, {baseline}",
+        "title": f"Paired tests against {who}, {baseline}{of}",
         "about": (
             f"mu less that of {baseline}, with its 95 % interval, near-duplicate prompts resampled together; p by "
             "random sign flips or McNemar’s exact test, corrected by Holm for all rows; * where that is below 0.05. "
@@ -91,6 +120,7 @@ def _table(found: Comparison, baseline: str, who: str) -> dict[str, Any]:
         ),
         "columns": COLUMNS,
         "rows": [_row(row) for row in rows],
+        "stated": as_lines(found.provenance),
     }
 
 

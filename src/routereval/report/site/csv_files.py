@@ -12,9 +12,11 @@ from typing import Any, Self
 
 from routereval.report.formats.escaping import csv_text
 from routereval.report.printable import printable
+from routereval.report.provenance import origin_of
 from routereval.report.site.boards import COLUMNS, BoardMaker
 from routereval.report.site.commands import command_of
 from routereval.report.site.inventory import Inventory
+from routereval.report.site.stated import STATED, seeds_cell, stated_cells, versions_cell
 from routereval.results import StoredRun
 
 RUN_METRICS = ("mu", "V_R", "V_B", "V_B_train", "E_p", "gap_closed", "regret")
@@ -46,7 +48,9 @@ class RunsFile:
         self._write = csv.writer(self._file).writerow
         spec = ("scenario", "router", "params", "protocol", "encoder", "seed", "train_size", "data_hash", "code")
         ends = (f"{name}{end}" for name in RUN_METRICS for end in ("", "_low", "_high"))
-        self._write(["key", "label", *spec, *ends, "seconds", "predict_seconds", "ended", "error", "command"])
+        self._write(
+            ["key", "label", *spec, "version", *ends, "seconds", "predict_seconds", "ended", "error", "command"]
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -64,7 +68,7 @@ class RunsFile:
             numbers += (run.metrics.get(name, math.nan), *run.intervals.get(name, (math.nan, math.nan)))
         who = (
             *(run.key, label, spec.scenario, spec.router, params, spec.protocol),
-            *(spec.encoder, spec.seed, spec.train_size, spec.data_hash, spec.code),
+            *(spec.encoder, spec.seed, spec.train_size, spec.data_hash, spec.code, origin_of(run).version),
         )
         how = (run.seconds, run.predict_seconds, run.ended, run.error)
         # A command begins with "routereval" or "#", and what it names is quoted.
@@ -80,11 +84,13 @@ def write_boards(path: Path, inventory: Inventory, maker: BoardMaker) -> None:
             *(c.protocol, *("all" if part is None else part for part in (c.benchmark, c.m, c.strategy, c.encoder))),
             *(router.label, router.kind, board.position[i] or None, board.have[i], board.scenes),
             *board.values[i].ravel().tolist(),
+            *below,
         ]
         for c, board in maker.boards.items()
+        for below in (stated_cells(board.origins),)
         for i, router in enumerate(inventory.routers[row] for row in board.rows)
     )
-    _write(path, [*header, *_ends(COLUMNS)], rows)
+    _write(path, [*header, *_ends(COLUMNS), *STATED], rows)
 
 
 def write_scenes(path: Path, inventory: Inventory, maker: BoardMaker) -> None:
@@ -99,12 +105,14 @@ def write_scenes(path: Path, inventory: Inventory, maker: BoardMaker) -> None:
                 router.label,
                 router.kind,
             ),
-            *(one.prompts, len(inventory.scenes[one.scene][router.index]), *one.values[i, :-1].ravel().tolist()),
+            *(one.prompts, seeds_cell(run.spec.seed for run in runs), versions_cell(run.version for run in runs)),
+            *one.values[i, :-1].ravel().tolist(),
         ]
         for one in maker.scene_rows
         for i, router in enumerate(inventory.routers[row] for row in one.rows)
+        for runs in (inventory.scenes[one.scene][router.index],)
     )
-    header = ["scenario", "protocol", "encoder", "data_hash", "router", "kind", "prompts", "seeds"]
+    header = ["scenario", "protocol", "encoder", "data_hash", "router", "kind", "prompts", "seeds", "versions"]
     _write(path, [*header, *_ends(COLUMNS[:-1])], rows)
 
 

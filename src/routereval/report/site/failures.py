@@ -10,6 +10,7 @@ from routereval.policies import defaults_of
 from routereval.report.site.commands import command_of
 from routereval.report.site.formatting import whole
 from routereval.report.site.inventory import Inventory, Run
+from routereval.report.site.stated import stated
 from routereval.results.run import router_label
 
 MOST = 2000
@@ -20,11 +21,12 @@ _REASONS = 100
 
 @dataclass(frozen=True)
 class Failures:
-    """Rows of the page, the reasons where that is shorter, and the sentence above them."""
+    """Rows of the page, the reasons where that is shorter, the sentence above them and the line below."""
 
     rows: list[dict[str, Any]]
     reasons: list[dict[str, Any]]
     lead: str
+    stated: str
 
 
 def failure_rows(inventory: Inventory) -> Failures:
@@ -33,7 +35,9 @@ def failure_rows(inventory: Inventory) -> Failures:
     if len(inventory.failed) > MOST:
         lead += f" The first {MOST:,} are listed; all are in data/runs.csv."
     why = reasons(inventory.failed)
-    return Failures(described(inventory.failed[:MOST]), why if len(why) < len(inventory.failed) else [], lead)
+    listed = inventory.failed[:MOST]
+    told = why if len(why) < len(inventory.failed) else []
+    return Failures(described(listed), told, lead, stated(run.origin for run in listed))
 
 
 def reasons(runs: Iterable[Run]) -> list[dict[str, Any]]:

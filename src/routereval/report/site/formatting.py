@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+DIGITS = 6
+"""How many decimals count: what is smaller is an error of rounding, in the pages and in their scripts alike."""
 MISSING = "–"
 MINUS = "−"
 
@@ -29,9 +31,14 @@ def shown(value: float, low: float, high: float, *, signed: bool = False) -> Sho
     """A number with three decimals and its interval."""
     if math.isnan(value):
         return Shown(MISSING, "", "")
-    mark = "" if not signed or math.isnan(low) else "up" if low > 0 else "down" if high < 0 else ""
+    mark = "" if not signed or math.isnan(low) else "up" if above(low) else "down" if above(-high) else ""
     ends = "" if math.isnan(low) else f"[{fixed(low, signed)}, {fixed(high, signed)}]"
     return Shown(fixed(value, signed), ends, f"{value:.6f}", mark)
+
+
+def above(value: float) -> bool:
+    """Whether it is more than 0, and more than an error of rounding."""
+    return round(value, DIGITS) > 0
 
 
 def fixed(value: float, signed: bool = False) -> str:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from routereval.policies import defaults_of
 from routereval.references import REFERENCES
 from routereval.report.groups import ORDER
+from routereval.report.provenance import Origin, origin_of
 from routereval.results import RunSpec, StoredRun
 from routereval.results.run import canonical_json, router_label
 from routereval.routers.catalogue import CONTROLS
@@ -69,6 +70,13 @@ class Run(NamedTuple):
     seconds: float
     predict_seconds: float
     ended: str
+    version: str
+
+    @property
+    def origin(self) -> Origin:
+        """Where it comes from."""
+        spec = self.spec
+        return Origin(spec.benchmark, spec.protocol, spec.encoder, spec.data_hash, spec.seed, self.version)
 
 
 @dataclass
@@ -131,14 +139,15 @@ def take_inventory(runs: Iterable[StoredRun], on_run: OnRun | None = None) -> In
             on_run(run, entry.label, params)
         found.runs += 1
         found.ended = max(found.ended, run.ended)
-        found.versions.add(run.versions.get("routereval", "?"))
+        version = origin_of(run).version
+        found.versions.add(version)
         scene = _scene(spec)
         # One dictionary of parameters for all runs of a router.
         shared = RunSpec(
             *(spec.scenario, spec.router, specs.setdefault(params, dict(spec.params)), spec.encoder, spec.protocol),
             *(spec.seed, spec.data_hash, spec.code, spec.train_size),
         )
-        kept = Run(run.key, shared, run.error, run.seconds, run.predict_seconds, run.ended)
+        kept = Run(run.key, shared, run.error, run.seconds, run.predict_seconds, run.ended, version)
         if run.error is not None:
             found.failed.append(kept)
         if scene is None:

@@ -16,12 +16,15 @@ from routereval.report.site.comparisons import Tested
 from routereval.report.site.credits import Credit
 from routereval.report.site.embedding import script_json
 from routereval.report.site.failures import failure_rows
-from routereval.report.site.formatting import Shown, shown, whole
+from routereval.report.site.formatting import DIGITS, Shown, above, shown, whole
 from routereval.report.site.inventory import REFERENCE, Inventory, RouterEntry
 from routereval.report.site.naming import slug
+from routereval.report.site.stated import STATED, stated, stated_cells
 
-SCALE = 10_000
+SCALE = 10**DIGITS
 """Numbers within a page are whole numbers of so many parts: short, and more digits than are shown."""
+_LAST = SCALE // 1000
+"""So many parts are one of the last digit that is shown."""
 
 POLICY = (
     "default-src 'none'; script-src 'self' file:; style-src 'self' file: 'unsafe-inline'; "
@@ -56,9 +59,10 @@ def pages_of(
     credits : of the routers that were submitted, by index.
     """
     yield _index(inventory, maker, credits)
-    yield Page("benchmarks.html", "benchmarks", {"here": "benchmarks", "benchmarks": benchmark_rows(inventory, maker)})
+    benchmarks = benchmark_table(inventory, maker)
+    yield Page("benchmarks.html", "benchmarks", {"here": "benchmarks"} | benchmarks)
     failures = failure_rows(inventory)
-    shown = {"rows": failures.rows, "reasons": failures.reasons, "lead": failures.lead}
+    shown = {"rows": failures.rows, "reasons": failures.reasons, "lead": failures.lead, "stated": failures.stated}
     yield Page("failures.html", "failures", {"here": "failures"} | shown)
     from routereval.report.site.benchmark_page import benchmark_page
     from routereval.report.site.router_page import router_pages
@@ -90,11 +94,15 @@ def numbers(values: NDArray[np.float64]) -> list[Shown]:
 
 
 def scaled(values: NDArray[np.float64]) -> list[int | None]:
-    """Numbers for the scripts of a page, as one flat list."""
+    """Numbers for the scripts of a page, as one flat list; a script shows the digits that the page shows of each."""
     flat = np.asarray(values, dtype=np.float64).ravel()
     known = np.isfinite(flat)
-    rounded = np.rint(np.where(known, flat, 0.0) * SCALE).astype(np.int64).tolist()
-    return [value if ok else None for value, ok in zip(rounded, known.tolist(), strict=True)]
+    rounded = np.rint(np.where(known, flat, 0.0) * SCALE).astype(np.int64)
+    # Half way between two numbers that may be shown, one part more or less says which of them it is.
+    for i in np.flatnonzero(rounded % _LAST == _LAST // 2).tolist():
+        text = f"{flat[i]:.3f}"
+        rounded[i] += 1 if float(text) > rounded[i] / SCALE else -1
+    return [value if ok else None for value, ok in zip(rounded.tolist(), known.tolist(), strict=True)]
 
 
 def summary(inventory: Inventory) -> str:
@@ -120,6 +128,7 @@ def _index(inventory: Inventory, maker: BoardMaker, credits: Mapping[int, Credit
         "credits": {router: credit.embedded for router, credit in credits.items()},
         "axes": axes,
         "columns": list(COLUMNS),
+        "stated": list(STATED),
         "groups": [list(group) for group in GROUPS],
         "boards": {_key(axes, board): _embedded(board) for board in maker.boards.values()},
     }
@@ -134,7 +143,8 @@ def _index(inventory: Inventory, maker: BoardMaker, credits: Mapping[int, Credit
             "board": groups,
             "credited": bool(credits),
             "status": "" if board is None else f"{whole(board.scenes, 'scenario')}, protocol {board.choice.protocol}.",
-            "benchmarks": benchmark_rows(inventory, maker),
+            "stated": "" if board is None else stated(board.origins),
+            **benchmark_table(inventory, maker),
             "data": script_json(embedded),
         },
     )
@@ -155,7 +165,7 @@ def board_rows(inventory: Inventory, board: Board, credits: Mapping[int, Credit]
                 "position": int(board.position[i]),
                 "numbers": numbers(board.values[i]),
                 "leads": router.index == board.leader,
-                "same": bool(low <= 0 <= high),
+                "same": not (math.isnan(low) or above(low) or above(-high)),
                 "have": int(board.have[i]),
                 "scenes": board.scenes,
                 "partial": bool(board.have[i] < board.scenes),
@@ -181,6 +191,12 @@ def board_groups(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {"title": title, "name": name, "rows": [row for row in rows if part(row) == name]} for title, name in GROUPS
     ]
+
+
+def benchmark_table(inventory: Inventory, maker: BoardMaker) -> dict[str, Any]:
+    """The table of benchmarks, and the line below it."""
+    rows = benchmark_rows(inventory, maker)
+    return {"benchmarks": rows, "benchmarks_stated": stated(one for row in rows for one in row["origins"])}
 
 
 def benchmark_rows(inventory: Inventory, maker: BoardMaker) -> list[dict[str, Any]]:
@@ -210,7 +226,8 @@ def benchmark_rows(inventory: Inventory, maker: BoardMaker) -> list[dict[str, An
                     "best_href": "" if first is None else router_path(inventory.routers[board.leader]),
                     "mu": shown(math.nan, math.nan, math.nan) if first is None else numbers(board.values[first])[0],
                     "gain": shown(math.nan, math.nan, math.nan) if first is None else numbers(board.values[first])[1],
-                    "better": int(sum(board.values[i, 1, 1] > 0 for i in competing)),
+                    "better": sum(above(float(board.values[i, 1, 1])) for i in competing),
+                    "origins": board.origins,
                 }
             )
     return rows
@@ -271,4 +288,6 @@ def _embedded(board: Board) -> dict[str, Any]:
         "scenes": board.scenes,
         "benchmarks": board.benchmarks,
         "prompts": list(board.prompts),
+        "stated": stated(board.origins),
+        "cells": stated_cells(board.origins),
     }

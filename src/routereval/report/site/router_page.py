@@ -19,6 +19,7 @@ from routereval.report.site.failures import described, reasons
 from routereval.report.site.formatting import seconds
 from routereval.report.site.inventory import Inventory, RouterEntry, Run, Scene
 from routereval.report.site.pages import Page, benchmark_path, numbers, router_path, scaled, title_of
+from routereval.report.site.stated import stated
 from routereval.results.run import PREDICTIONS_FILE
 from routereval.routers.catalogue import OURS, routers
 
@@ -55,6 +56,7 @@ def _page(
     scenes = [_scene(one, i, runs[one.scene]) for one, i in rows]
     seeds = {scene["seeds"] for scene in scenes}
     rules = {f"protocol {scene['protocol']}, encoder {scene['encoder']}" for scene in scenes}
+    below = stated(run.origin for one, _ in rows for run in runs[one.scene])
     return Page(
         router_path(router),
         "router",
@@ -72,11 +74,12 @@ def _page(
             "several": len(seeds) > 1,
             "over": _over(seeds),
             "rules": rules.pop() if len(rules) == 1 else "",
+            "stated": below,
             "failed": described(failed[:_LISTED_FAILURES]),
             "reasons": reasons(failed),
             "commands": commands_of(run.spec for run in every),
             "needs": " ".join(dict.fromkeys(needs_data(benchmark) for benchmark in benchmarks)),
-            "data": script_json({"cells": _cells(maker, router, list(runs))}),
+            "data": script_json({"cells": _cells(maker, router, list(runs)), "stated": below}),
         },
     )
 

@@ -13,6 +13,7 @@ document.addEventListener("DOMContentLoaded", function () {
       var made = R.charts.curves(series, { x: "candidates m", y: "mu" }, part.reference);
       made.columns = ["router", "m", "mu", "low", "high"];
       made.rows = series.flatMap(function (one) { return one.points.map(function (p) { return [one.name, p.x, p.value, p.low, p.high]; }); });
+      made.stated = part.stated;
       made.says = "mu against the number of candidates, a line for each of " + series.length + " routers and references. The numbers are in the table below it.";
       return made;
     });
@@ -31,6 +32,7 @@ document.addEventListener("DOMContentLoaded", function () {
       var made = R.charts.forest(list, of[1], of[2]);
       made.columns = ["router", "kind", of[1], "low", "high"];
       made.rows = list.map(function (row) { return [row.name, row.kind, row.value, row.low, row.high]; });
+      made.stated = part.stated;
       made.says = of[1] + ", " + size.selectedOptions[0].text + ", for " + list.length + " routers. The numbers are in the table below it.";
       return made;
     });

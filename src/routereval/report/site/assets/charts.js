@@ -94,7 +94,7 @@
     figure.querySelector(".as-table .scroll").replaceChildren(table);
   }
 
-  // make() gives { traces, layout, columns, rows, says }; it is asked again when the colours change.
+  // make() gives { traces, layout, columns, rows, says, stated }; it is asked again when the colours change.
   function chart(figure, make) {
     var plot = figure.querySelector(".plot");
     var button = figure.querySelector(".download");
@@ -109,7 +109,8 @@
     button.hidden = details.hidden = false;
     button.addEventListener("click", function () {
       now = now || make();
-      RouterEval.save(button.dataset.file, [now.columns].concat(now.rows));
+      var runs = now.stated.replace(/\n/g, " ");
+      RouterEval.save(button.dataset.file, [now.columns.concat("runs")].concat(now.rows.map(function (row) { return row.concat(runs); })));
     });
     details.addEventListener("toggle", function () {
       now = now || make();

@@ -1,7 +1,7 @@
 // Numbers as the pages write them, elements without markup, CSV that no spreadsheet takes for a formula.
 var RouterEval = (function () {
   "use strict";
-  var SCALE = 10000;
+  var SCALE = 1000000;
 
   function data() { return JSON.parse(document.getElementById("data").textContent); }
 

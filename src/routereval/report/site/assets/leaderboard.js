@@ -82,6 +82,8 @@ document.addEventListener("DOMContentLoaded", function () {
     return "Showing " + rows.length + (rows.length === 1 ? " row" : " rows") + ", " + routers + (routers === 1 ? " router" : " routers") + ": " + what + ", " + prompts + " test prompts each.";
   }
 
+  function stated() { return (all.boards[key()] || { stated: "" }).stated; }
+
   function filter() {
     var search = form.elements.search.value.trim().toLowerCase();
     rows = read().filter(function (row) {
@@ -94,6 +96,7 @@ document.addEventListener("DOMContentLoaded", function () {
     });
     R.sortAgain(table);
     if (say() !== told) status.textContent = told = say();
+    document.getElementById("stated").textContent = stated();
     forest();
     scatter();
   }
@@ -119,9 +122,10 @@ document.addEventListener("DOMContentLoaded", function () {
 
   document.getElementById("download").hidden = false;
   document.getElementById("download").addEventListener("click", function () {
-    var header = ["place", "router", "kind"].concat(all.columns.flatMap(function (name) { return [name, name + "_low", name + "_high"]; }), ["scenarios", "of"]);
+    var header = ["place", "router", "kind"].concat(all.columns.flatMap(function (name) { return [name, name + "_low", name + "_high"]; }), ["scenarios", "of", "protocol"], all.stated);
+    var board = all.boards[key()], protocol = form.elements.protocol.selectedOptions[0].text;
     R.save("leaderboard.csv", [header].concat(rows.map(function (row) {
-      return [row.position || null, row.label, row.kind].concat(row.numbers.flat(), [row.have, row.scenes]);
+      return [row.position || null, row.label, row.kind].concat(row.numbers.flat(), [row.have, row.scenes, protocol], board.cells);
     })));
   });
 
@@ -141,6 +145,7 @@ document.addEventListener("DOMContentLoaded", function () {
     }), of[1], of[2]);
     made.columns = ["router", "kind", of[1], "low", "high"];
     made.rows = list.map(function (row) { return [row.label, row.kind].concat(row.numbers[index]); });
+    made.stated = stated();
     made.says = "Dots with intervals of " + of[1] + " for " + list.length + " rows" + (list.length ? "; the highest is " + list[0].label : "") + ". The numbers are in the table below it.";
     return made;
   });
@@ -152,6 +157,7 @@ document.addEventListener("DOMContentLoaded", function () {
     }), { x: "E_p (bits)", y: "mu" });
     made.columns = ["router", "kind", "E_p", "E_p_low", "E_p_high", "mu", "mu_low", "mu_high"];
     made.rows = list.map(function (row) { return [row.label, row.kind].concat(row.numbers[5], row.numbers[0]); });
+    made.stated = stated();
     made.says = "mu against E_p for " + list.length + " rows. The numbers are in the table below it.";
     return made;
   });

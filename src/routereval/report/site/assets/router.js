@@ -1,7 +1,7 @@
 // Charts of a router: its gain by benchmark and size, and a line for each benchmark.
 document.addEventListener("DOMContentLoaded", function () {
   "use strict";
-  var R = RouterEval, cells = R.data().cells;
+  var R = RouterEval, all = R.data(), cells = all.cells;
   if (!cells.length || !document.getElementById("gains")) return;
   function three(list) { return list.map(R.unscaled); }
   function tail(cell) { return (cell.m === null ? "" : ", m = " + cell.m) + (cell.part ? " (" + cell.part + ")" : ""); }
@@ -11,6 +11,7 @@ document.addEventListener("DOMContentLoaded", function () {
     var made = R.charts.forest(list, "gain over the best single model", true);
     made.columns = ["benchmark", "m", "gain", "low", "high"];
     made.rows = list.map(function (row) { return [row.cell.benchmark, row.cell.m, row.value, row.low, row.high]; });
+    made.stated = all.stated;
     made.says = "Gain over the best single model in " + list.length + " cells of benchmark and pool size. The numbers are in the table below it.";
     return made;
   });
@@ -26,6 +27,7 @@ document.addEventListener("DOMContentLoaded", function () {
     var made = R.charts.curves(series, { x: "candidates m", y: "mu" }, null);
     made.columns = ["benchmark", "m", "mu", "low", "high"];
     made.rows = series.flatMap(function (one) { return one.points.map(function (p) { return [one.name, p.x, p.value, p.low, p.high]; }); });
+    made.stated = all.stated;
     made.says = "mu against the number of candidates, a line for each of " + series.length + " benchmarks. The numbers are in the table below it.";
     return made;
   });
