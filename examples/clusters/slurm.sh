@@ -11,6 +11,8 @@
 set -euo pipefail
 
 export OMP_NUM_THREADS=1
+# RouterEval itself does a run again whose worker died, three times at most.
+export DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=0
 export ROUTEREVAL_HOME="${ROUTEREVAL_HOME:-$PWD/routereval_home}"
 source .venv/bin/activate
 
@@ -24,4 +26,4 @@ srun --ntasks="$SLURM_NTASKS" dask worker "$SCHEDULER" --nthreads 1 --no-dashboa
 
 # Cut off by the time limit, the same job carries on: what had ended is stored.
 routereval run paper --data official --skip-missing --router core --seed 0 --seed 1 --seed 2 \
-    --results routereval.sqlite --dask "$SCHEDULER" --events routereval-events.jsonl
+    --results routereval.sqlite --dask "$SCHEDULER" --jobs "$SLURM_NTASKS" --events routereval-events.jsonl

@@ -18,6 +18,7 @@ from dask_jobqueue import SLURMCluster
 from distributed import Client
 
 import routereval as rv
+from routereval.runner.dask_cluster import crew_of
 
 CONFIGURATION = Path(__file__).parent / "jobqueue.yaml"
 
@@ -25,6 +26,8 @@ CONFIGURATION = Path(__file__).parent / "jobqueue.yaml"
 def slurm_cluster() -> SLURMCluster:
     """A cluster without workers yet, as the configuration says; its dashboard is at any port that is free."""
     dask.config.update_defaults(yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8")))
+    # RouterEval itself does a run again whose worker died, three times at most.
+    dask.config.set({"distributed.scheduler.allowed-failures": 0})
     return SLURMCluster(scheduler_options={"dashboard_address": ":0"})
 
 
@@ -38,13 +41,17 @@ def main() -> None:
     parser.add_argument("--results", default="routereval.sqlite")
     given = parser.parse_args()
     with slurm_cluster() as cluster, Client(cluster) as client:
-        cluster.adapt(minimum=1, maximum=given.most)
+        # Dask takes a run for half a second's work until it knows better: this asks for a worker for each.
+        cluster.adapt(minimum=1, maximum=given.most, target_duration="250ms")
+        print("waiting for the first worker, which is a job in the queue", flush=True)
+        client.wait_for_workers(1)
         runs = rv.run(
             given.targets,
             given.router or ["core"],
             data=given.data,
             results=given.results,
-            executor=client.get_executor(),
+            # Work is divided among, and handed out to, as many as will come.
+            executor=crew_of(client, workers=given.most),
         )
     print(f"{len(runs)} runs, {sum(run.error is not None for run in runs)} of them failed; {given.results}")
 

@@ -13,6 +13,7 @@ from routereval.datasets import Datasets
 from routereval.encoders import embedded
 from routereval.policies import PolicySpec, expanded
 from routereval.results import ResultStore, StoredRun
+from routereval.runner.crews import Crew
 from routereval.runner.execute import execute
 from routereval.runner.limits import Limits
 from routereval.runner.plan import plan
@@ -75,7 +76,7 @@ def run(
     jobs: int = 1,
     tune: int = 0,
     train_sizes: Sequence[int | None] = (None,),
-    executor: Executor | None = None,
+    executor: Executor | Crew | None = None,
     limits: Limits | None = None,
 ) -> list[StoredRun]:
     """Run routers on scenarios and store every run; what is stored already is not run again.

@@ -284,6 +284,23 @@ def test_nobody_at_the_address_is_one_sentence_and_status_1(site, monkeypatch: p
         pass
 
 
+def test_a_cluster_without_workers_is_waited_for_with_a_word_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from distributed import LocalCluster
+
+    from routereval.runner import dask_cluster
+
+    monkeypatch.setattr(dask_cluster, "WORKERS_SECONDS", 1.0)
+    with (
+        LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as empty,
+        pytest.raises(ClusterError, match="has no worker after 1 seconds; start some with: dask worker ADDRESS"),
+        dask_crew(empty.scheduler_address),
+    ):
+        pass
+    assert "waiting for a worker of the Dask cluster, for 1 seconds at most" in caplog.messages
+
+
 def test_a_scheduler_that_dies_leaves_what_had_ended_and_the_same_command_carries_on(site, eventually) -> None:
     mine = Cluster(site.folder)
     try:

@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -75,10 +76,12 @@ def test_a_pool_that_is_killed_leaves_no_process_and_cancels_what_waits() -> Non
         pool.submit(pow, 2, 2)
 
 
-def test_a_thread_pool_gives_the_results_of_one_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["threads", "processes"])
+def test_a_pool_of_threads_or_processes_gives_the_results_of_one_process(tmp_path: Path, kind: str) -> None:
     routers, targets = ["knn", "kmeans", "oracle"], ["demo_math/*/3", "demo_chat/*/3"]
     here = rv.run(targets, routers, results=tmp_path / "here.sqlite")
-    with ThreadPoolExecutor(2) as executor:
+    spawn = get_context("spawn")
+    with ThreadPoolExecutor(2) if kind == "threads" else ProcessPoolExecutor(2, mp_context=spawn) as executor:
         there = rv.run(targets, routers, results=tmp_path / "there.sqlite", executor=executor)
         assert executor.submit(pow, 2, 2).result() == 4  # it stays its owner's
     assert [(run.spec, run.metrics) for run in here] == [(run.spec, run.metrics) for run in there]
@@ -88,8 +91,6 @@ def test_a_thread_pool_gives_the_results_of_one_process(tmp_path: Path) -> None:
 def test_a_process_pool_that_breaks_is_said_with_what_to_do(site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(site.folder))
     monkeypatch.setenv("PYTHONPATH", str(site.folder))
-    from multiprocessing import get_context
-
     with (
         ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor,
         pytest.raises(RouterEvalError, match="with jobs= instead of executor= a worker that dies costs its own run"),
