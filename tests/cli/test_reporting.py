@@ -152,6 +152,37 @@ def test_view_serves_on_loopback_until_interrupted(report: Path) -> None:
         assert process.wait(timeout=60) == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are another thing there")
+@pytest.mark.parametrize("what", ["out", "r.sqlite"])
+def test_view_opens_the_browser_at_the_page_that_it_serves(
+    what: str, report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[str, bytes]] = []
+
+    def browser(url: str) -> bool:
+        with urllib.request.urlopen(url) as answer:
+            opened.append((url, answer.read()))
+        # Who has seen the page ends the command, as Ctrl-C does.
+        os.kill(os.getpid(), signal.SIGINT)
+        return True
+
+    monkeypatch.setattr("webbrowser.open", browser)
+    printed = invoke("view", str(report.parent / what))
+    assert printed.exit_code == 0
+    ((url, page),) = opened
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", url)
+    assert url in printed.output.split()
+    assert b"Leaderboard" in page
+
+
+def test_view_without_the_browser_opens_none(report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Any] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url))
+    monkeypatch.setattr("routereval.report.site.serving.ReportServer.serve_forever", lambda self, poll_interval: None)
+    assert invoke("view", str(report), "--no-browser").exit_code == 0
+    assert opened == []
+
+
 def test_view_takes_reports_only(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="is no report"):
         invoke("view", str(tmp_path), "--no-browser")
