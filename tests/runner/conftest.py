@@ -197,6 +197,11 @@ class Site:
         except sqlite3.OperationalError:
             return 0
 
+    def dates(self, name: str = "r.sqlite") -> list[str]:
+        """When runs ended, as a file says."""
+        with closing(sqlite3.connect(self.folder / name)) as connection:
+            return [row[0] for row in connection.execute("SELECT ended FROM runs")]
+
     def events(self, name: str = "events.jsonl") -> list[dict[str, object]]:
         """What a file of events holds."""
         return [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
