@@ -205,5 +205,6 @@ def test_one_command_makes_tables_figures_and_tests_too(
     assert 'alt="Scatter of mean score against entropy of choice for ' in picture
     assert re.search(r' width="\d{3,}" height="\d{3,}"', picture)
     assert "tables/by_benchmark.tex" in about
+    assert '<figure><a href="figures/entropy-m3.svg">' in about  # one panel has room on half of a page
     (page,) = (tmp_path / "all/benchmarks").glob("*.html")
     assert "Paired tests against the best single model, best_single" in page.read_text("utf-8")

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 import routereval as rv
+from routereval.report.provenance import Origin
 from routereval.report.site.building import build_site
 from routereval.report.site.extras import NOTHING
+from routereval.report.site.stated import stated
 
 Result = Callable[..., rv.RunResult]
 Stored = Callable[[Path, Sequence[rv.RunResult]], Path]
@@ -72,6 +74,11 @@ def test_every_row_of_every_csv_says_the_same(report: Path) -> None:
     assert (scene["seeds"], scene["data_hash"], scene["versions"]) == ("0 4", "e" * 64, VERSION)
     assert scenes["one/all/3", "knn"]["seeds"] == "0"
     assert {row["version"] for row in rows(report, "runs.csv")} == {VERSION}
+
+
+def test_the_sound_protocol_is_stated_first() -> None:
+    origins = [Origin("one", protocol, "none", "d" * 64, 0, "1.0") for protocol in ("paper", "strict", "paper")]
+    assert [line.partition(";")[0] for line in stated(origins).split("\n")] == ["Protocol strict", "Protocol paper"]
 
 
 def test_below_the_leaderboard_stands_how_to_make_a_row_again(report: Path) -> None:

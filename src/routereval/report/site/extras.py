@@ -27,6 +27,9 @@ LAYOUTS = (
 )
 """What is across, the name of the files, and what they are."""
 
+BROAD = 1200
+"""A picture of more pixels across has several panels, which nobody can read on half of a page."""
+
 
 @dataclass(frozen=True)
 class Extras:
@@ -83,6 +86,7 @@ def _figures(store: ResultStore, folder: Path, notes: list[str], progress: Progr
             where = f" ({one.where})" if one.where else ""
             notes.append(f"no figure {one.name}{where}: {one.reason}")
             continue
+        width, height = _pixels(one.paths["png"])
         hrefs = {kind: f"figures/{path.name}" for kind, path in one.paths.items()}
         yield {
             "title": f"{one.title} ({one.where})",
@@ -90,7 +94,7 @@ def _figures(store: ResultStore, folder: Path, notes: list[str], progress: Progr
             "note": one.note,
             "image": hrefs["png"],
             # The browser keeps the place free until it reads the picture, so that no line jumps.
-            **dict(zip(("width", "height"), _pixels(one.paths["png"]), strict=True)),
+            **{"width": width, "height": height, "broad": width > BROAD},
             "href": hrefs["svg"],
             "files": [(kind.upper(), href) for kind, href in hrefs.items()],
         }

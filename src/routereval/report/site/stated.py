@@ -11,8 +11,12 @@ STATED = ("encoders", "seeds", "data_hashes", "versions")
 
 
 def stated(origins: Iterable[Origin]) -> str:
-    """Where a table's runs come from, a sentence on a line of its own for all that are alike but for their data."""
-    return as_lines(provenance_of(sorted(set(origins))))
+    """Where a table's runs come from, a sentence on a line of its own for all that are alike but for their data.
+
+    The sound protocol comes first, as everywhere on the pages.
+    """
+    ordered = sorted(set(origins), key=lambda one: (one.protocol != "strict", one))
+    return as_lines(provenance_of(ordered))
 
 
 def as_lines(found: Iterable[Provenance]) -> str:
