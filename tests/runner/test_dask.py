@@ -213,13 +213,15 @@ def test_a_router_that_wants_a_gpu_gets_a_worker_that_has_one(site, cluster: Clu
 def test_ctrl_c_once_takes_back_what_waits_and_lets_what_runs_end(site, cluster: Cluster, eventually) -> None:
     words = ("run", "demo_math/*/*", "-r", "faulty:Fine:seconds=3", "--results", "r.sqlite")
     process = site.start(*words, "--dask", cluster.address)
-    eventually(lambda: len(site.log("fit")) == 2)
+    eventually(lambda: len({worker for _, _, _, worker in site.log("fit")}) == 2)
+    begun = len(site.log("fit"))
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "interrupted; 2 of 12 runs are stored in r.sqlite" in said
+    # Each worker had one more in hand; at most one may have begun it before word came.
+    assert len(site.log("fit")) - begun in (0, 1)
+    assert f"interrupted; {len(site.log('fit'))} of 12 runs are stored in r.sqlite" in said
     assert set(site.errors().values()) == {None}
-    assert len(site.log("fit")) == 2
 
 
 @pytest.mark.parametrize("how", ["Ctrl-C twice", "killed"])
@@ -293,7 +295,7 @@ def test_a_cluster_without_workers_is_waited_for_with_a_word_and_not_for_ever(
 
     monkeypatch.setattr(dask_cluster, "WORKERS_SECONDS", 1.0)
     with (
-        LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as empty,
+        LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as empty,
         pytest.raises(ClusterError, match="has no worker after 1 seconds; start some with: dask worker ADDRESS"),
         dask_crew(empty.scheduler_address),
     ):

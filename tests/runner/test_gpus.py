@@ -110,6 +110,8 @@ def test_tasks_that_wait_for_a_gpu_keep_no_other_worker_waiting(tmp_path: Path) 
 class FakeClient:
     """Workers that declare so many GPUs; it notes how calls are handed in."""
 
+    id = "fake"
+
     def __init__(self, *gpus: int):
         self.workers = {f"tcp://{i}": {"nthreads": 1, "resources": {"GPU": n}} for i, n in enumerate(gpus)}
         self.submitted: list[dict[str, Any]] = []

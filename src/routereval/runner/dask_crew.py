@@ -13,6 +13,7 @@ from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, WeakSet
 
 from routereval.errors import ClusterError, WorkerError
 from routereval.progress import Activity
@@ -60,8 +61,7 @@ class DaskCrew:
         self._slots, self._gpus = 1, 0
         self._keys: dict[Future[Any], str] = {}
         self._calls: dict[str, _Call] = {}
-        self._topic = f"routereval-{uuid.uuid4()}"
-        client.subscribe_topic(self._topic, self._began)
+        _listen(client, self)
 
     @property
     def workers(self) -> int:
@@ -98,7 +98,7 @@ class DaskCrew:
         self._calls[key] = _Call(what)
         try:
             future: Future[Any] = self._executor.submit(
-                perform_guarded, calls, facts(), self._limits, self._threads, self._topic, **more
+                perform_guarded, calls, facts(), self._limits, self._threads, self._client.id, **more
             )
         except Exception as error:
             raise self._lost(error) from error
@@ -148,17 +148,15 @@ class DaskCrew:
         """Take back everything: workers end what they are at."""
         with suppress(Exception):
             self._executor.shutdown(wait=False)
-        self.close()
 
     def close(self) -> None:
-        """No longer listen; the client is not ours."""
-        with suppress(Exception):
-            self._client.unsubscribe_topic(self._topic)
+        """Nothing: all calls are done, and the client is not ours."""
 
-    def _began(self, event: tuple[float, dict[str, str]]) -> None:
-        call = self._calls.get(event[1]["key"])
+    def began(self, key: str, worker: str) -> None:
+        """Be told that a worker has begun a call, which may be another crew's."""
+        call = self._calls.get(key)
         if call is not None:
-            call.begun, call.worker, call.since = call.begun + 1, event[1]["worker"], time.monotonic()
+            call.begun, call.worker, call.since = call.begun + 1, worker, time.monotonic()
 
     def _forget(self, future: Future[Any]) -> _Call:
         return self._calls.pop(self._keys.pop(future, ""), _Call(""))
@@ -200,6 +198,24 @@ CANNOT_READ = (
     "a worker cannot make sense of what it is sent ({error}); the same version of routereval, and the module of a "
     "router of your own, must be installed on every worker"
 )
+
+
+_LISTENING: WeakKeyDictionary[Client, WeakSet[DaskCrew]] = WeakKeyDictionary()
+"""The crews of each client: workers say under its name what they begin, which the scheduler forgets when it is gone."""
+
+
+def _listen(client: Client, crew: DaskCrew) -> None:
+    if client not in _LISTENING:
+        crews = _LISTENING[client] = WeakSet()
+
+        def tell(event: tuple[float, dict[str, str]]) -> None:
+            # The scheduler itself says things there too.
+            key, worker = event[1].get("key"), event[1].get("worker")
+            for one in list(crews) if key and worker else ():
+                one.began(str(key), str(worker))
+
+        client.subscribe_topic(client.id, tell)
+    _LISTENING[client].add(crew)
 
 
 def _failing(error: Exception) -> Future[Any]:

@@ -56,12 +56,12 @@ def perform_guarded(
 class Guards:
     """Processes that wait for the next task, so that not each begins with a start of Python.
 
-    There are as many as tasks were done at a time, whatever drivers come and go: one that has other threads than the
-    next task wants makes room for it.
+    There are as many as tasks were done at a time, whatever drivers come and go: one that does not fit the next task
+    makes room for one that does. Other limits are no reason not to fit.
     """
 
     def __init__(self) -> None:
-        self._idle: list[tuple[int, Process]] = []
+        self._idle: list[tuple[int, bool, Process]] = []
         self._lock = threading.Lock()
 
     def call(self, payload: bytes, limits: Limits, weight: float, threads: int, stop: Callable[[], bool]) -> bytes:
@@ -71,7 +71,7 @@ class Guards:
         ------
         WorkerError, LimitError : the process died, was ended for what it took, or was told to stop.
         """
-        process = self._taken(threads)
+        timed, process = self._taken(threads, limits.timeout is not None)
         try:
             answer = process.call(payload, limits, weight, stop)
         except WorkerError:
@@ -80,20 +80,20 @@ class Guards:
             process.end()
             raise
         with self._lock:
-            self._idle.append((threads, process))
+            self._idle.append((threads, timed, process))
         return answer
 
-    def _taken(self, threads: int) -> Process:
+    def _taken(self, threads: int, timed: bool) -> tuple[bool, Process]:
+        """A process with so many threads, and whether it has imported beforehand what a timeout shall not count."""
         with self._lock:
-            fitting = [one for one in self._idle if one[0] == threads]
+            fitting = [one for one in self._idle if one[0] == threads and one[1] >= timed]
             chosen = (fitting or self._idle)[-1:]
             self._idle = [one for one in self._idle if one not in chosen]
-        for has, process in chosen:
-            if has == threads and process.alive:
-                return process
+        for _, has, process in chosen:
+            if fitting and process.alive:
+                return has, process
             process.end()
-        # Drivers with a timeout and without share them, so what takes a while to import is imported before.
-        return Process(threads, timed=True)
+        return timed, Process(threads, timed=timed)
 
 
 _GUARDS = Guards()
