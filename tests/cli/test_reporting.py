@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import re
 import shutil
@@ -48,6 +50,17 @@ def test_it_writes_pages_data_and_where_they_are(report: Path) -> None:
     lines = (report / "data" / "runs.csv").read_text("utf-8").splitlines()
     assert len(lines) == 1 + 9
     assert lines[1].endswith("--seed 0")
+
+
+def test_the_chart_of_own_data_has_the_line_of_their_reference_model(report: Path) -> None:
+    with (report / "data" / "runs.csv").open(encoding="utf-8") as file:
+        run = next(row for row in csv.DictReader(file) if row["router"] == "knn")
+    (page,) = (report / "benchmarks").glob("*.html")
+    found = re.search(r'"reference":\s*\{[^}]*\}', page.read_text("utf-8"))
+    assert found is not None
+    line = json.loads("{" + found[0] + "}")["reference"]
+    assert line["name"] == "Perf(ref)"
+    assert line["value"] == pytest.approx(float(run["mu"]) / float(run["V_R"]), rel=1e-4)
 
 
 def test_a_report_is_replaced_and_nothing_else_ever(report: Path, tmp_path: Path) -> None:

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from routereval.runner.limits import Limits
     from routereval.runner.plan import Task
 
-JobsOption = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes; how many will come with --dask ADDRESS. [default: as useful]")]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", "-j", min=1, help="Worker processes; with --dask ADDRESS: how many will come. [default: as useful]"
+    ),
+]
 DaskOption = Annotated[
     str | None,
     typer.Option(

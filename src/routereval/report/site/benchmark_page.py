@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from routereval import facts
-from routereval.report.site.boards import Board, BoardMaker
+from routereval.report.site.boards import COLUMNS, Board, BoardMaker
 from routereval.report.site.commands import commands_of, needs_data
 from routereval.report.site.comparisons import Tested
 from routereval.report.site.embedding import script_json
@@ -16,6 +17,8 @@ from routereval.report.site.formatting import whole
 from routereval.report.site.inventory import REFERENCE, Inventory, Scene
 from routereval.report.site.pages import FEW, Page, benchmark_path, numbers, router_path, scaled, title_of
 from routereval.report.site.stated import stated
+
+_MU, _V_R = COLUMNS.index("mu"), COLUMNS.index("V_R")
 
 DRAWN = 5
 """How many of the best routers a chart of many shows at first."""
@@ -87,7 +90,6 @@ def _part(
         boards.insert(0, maker.board(protocol, benchmark=benchmark))
     rows = _rows(inventory, boards)
     below = stated(one for board in boards if board is not None for one in board.origins)
-    known = facts.benchmarks().get(benchmark)
     strategies = sorted({scene.strategy for scene in scenes})
     seeds = {run.spec.seed for scene in scenes for runs in inventory.scenes[scene].values() for run in runs}
     over = f"the strategies {', '.join(strategies)}" if len(strategies) > 1 else f"strategy {strategies[0]}"
@@ -102,12 +104,21 @@ def _part(
         "sizes": sizes,
         "skip": skip,
         "stated": below,
-        "reference": None
-        if known is None
-        else {"name": f"Perf(ref) {known.reference_model}", "value": known.reference_score},
+        "reference": _reference(benchmark, [board for board in boards if board is not None]),
         "rows": [values for _, values in rows],
     }
     return shown, drawn
+
+
+def _reference(benchmark: str, boards: Sequence[Board]) -> dict[str, Any] | None:
+    """Perf(ref): mu / V_R of a router on these data; without one that says, that of a published benchmark."""
+    known = facts.benchmarks().get(benchmark)
+    name = "Perf(ref)" if known is None else f"Perf(ref) {known.reference_model}"
+    for mu, ratio in ((row[_MU, 0], row[_V_R, 0]) for board in boards for row in board.values):
+        if ratio > 0:
+            # Without what dividing and multiplying leave.
+            return {"name": name, "value": float(f"{mu / ratio:.6g}")}
+    return None if known is None else {"name": name, "value": known.reference_score}
 
 
 def _rows(inventory: Inventory, boards: list[Board | None]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
