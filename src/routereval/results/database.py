@@ -20,7 +20,7 @@ from routereval.errors import ResultsError
 from routereval.results import columns, curves, records
 from routereval.results.columns import RunColumns
 from routereval.results.curves import CurvePoint, CurveSpec
-from routereval.results.damage import DAMAGE, an_object, array, check_run, is_scenario, number, texts
+from routereval.results.damage import DAMAGE, an_object, array, check_run, is_scenario, numbers, texts
 from routereval.results.records import RecordKey, ScenarioRecord
 from routereval.results.run import RunResult, RunSpec, canonical_json
 from routereval.results.sqlite_file import connect, reporting
@@ -278,11 +278,12 @@ def _stored(row: dict[str, Any]) -> StoredRun:
         row["code"],
         row.get("train_size"),
     )
-    bounds = an_object(row["intervals"])
+    metrics, bounds = an_object(row["metrics"]), an_object(row["intervals"])
+    lows, highs = numbers(low for low, _ in bounds.values()), numbers(high for _, high in bounds.values())
     return StoredRun(
         spec=spec,
-        metrics={name: number(value) for name, value in an_object(row["metrics"]).items()},
-        intervals={name: (number(low), number(high)) for name, (low, high) in bounds.items()},
+        metrics=dict(zip(metrics, numbers(metrics.values()), strict=True)),
+        intervals=dict(zip(bounds, zip(lows, highs, strict=True), strict=True)),
         seconds=row["seconds"],
         error=row["error"],
         notes=tuple(texts(row["notes"])),

@@ -65,15 +65,17 @@ class RunsFile:
         spec = run.spec
         numbers: list[float] = []
         for name in RUN_METRICS:
-            numbers += (run.metrics.get(name, math.nan), *run.intervals.get(name, (math.nan, math.nan)))
-        who = (
-            *(run.key, label, spec.scenario, spec.router, params, spec.protocol),
-            *(spec.encoder, spec.seed, spec.train_size, spec.data_hash, spec.code, origin_of(run).version),
-        )
-        how = (run.seconds, run.predict_seconds, run.ended, run.error)
+            numbers += (run.metrics.get(name, math.nan), *run.intervals.get(name, _NONE))
+        numbers += (run.seconds, run.predict_seconds)
+        who = map(_text, (run.key, label, spec.scenario, spec.router, params, spec.protocol, spec.encoder))
+        made = map(_text, (spec.data_hash, spec.code, origin_of(run).version))
+        ends = map(_text, (run.ended, run.error or ""))
         # A command begins with "routereval" or "#", and what it names is quoted.
         command = printable(command_of(spec, params))
-        self._write([*map(safe, who), *_numbers(numbers), *map(safe, how), command])
+        self._write([*who, spec.seed, spec.train_size, *made, *_numbers(numbers), *ends, command])
+
+
+_NONE = (math.nan, math.nan)
 
 
 def write_boards(path: Path, inventory: Inventory, maker: BoardMaker) -> None:

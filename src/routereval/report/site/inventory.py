@@ -126,10 +126,13 @@ def take_inventory(runs: Iterable[StoredRun], on_run: OnRun | None = None) -> In
     found = Inventory()
     entries: dict[tuple[str, str, str], RouterEntry] = {}
     specs: dict[str, dict[str, object]] = {}
+    texts: dict[str, str] = {}
     parts = 0
     for run in runs:
         spec = run.spec
-        params = canonical_json(dict(spec.params))
+        # Few routers have many runs: their parameters are written out once.
+        written = repr(spec.params)
+        params = texts.get(written) or texts.setdefault(written, canonical_json(dict(spec.params)))
         identity = (spec.router, params, spec.code)
         if identity not in entries:
             label = router_label(spec.router, spec.params, defaults_of(spec.router))

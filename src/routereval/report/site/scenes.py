@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +112,7 @@ class _Gathered:
 
     rows: dict[int, _Row] = field(default_factory=dict)
     sets: list[tuple[NDArray[np.bool_], tuple[str, ...], NDArray[np.float64]]] = field(default_factory=list)
+    known: dict[tuple[Any, ...], int] = field(default_factory=dict)
     damaged: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
 
     def add(self, router: int, run: RunColumns) -> None:
@@ -134,12 +136,12 @@ class _Gathered:
 
     def _set(self, run: RunColumns) -> int:
         names = tuple(name for name in SHARED if name in run.columns)
-        stacked = np.stack([run.columns[name] for name in names]) if names else np.zeros((0, len(run.counted)))
-        for i, (counted, known, values) in enumerate(self.sets):
-            if known == names and np.array_equal(values, stacked) and np.array_equal(counted, run.counted):
-                return i
-        self.sets.append((run.counted, names, stacked))
-        return len(self.sets) - 1
+        known = (names, run.counted.tobytes(), *(run.columns[name].tobytes() for name in names))
+        if known not in self.known:
+            stacked = np.stack([run.columns[name] for name in names]) if names else np.zeros((0, len(run.counted)))
+            self.known[known] = len(self.sets)
+            self.sets.append((run.counted, names, stacked))
+        return self.known[known]
 
     def read(self, scene: Scene, routers: Sequence[int]) -> ReadScene:
         """Every router of the scenario; one that is damaged has nan for numbers, so that no mean covers less."""
