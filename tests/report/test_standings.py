@@ -77,6 +77,15 @@ def test_the_lead_over_a_published_baseline_is_of_the_same_prompts_and_is_said()
     assert "knn +0.167 [" in said
 
 
+def test_a_benchmark_that_few_have_is_said_to_be_left_out() -> None:
+    few = [run("knn", GOOD), run("knn", BAD, benchmark="rare")]
+    found = standings_of([*few, run("kmeans", GOOD), run("ridge", BAD)])
+    assert found.benchmarks == ("one",)
+    assert found.notes == ("not compared: rare; less than half as many routers have them",)
+    assert [line for line in sentences(found) if line.startswith("over all of it: ")]
+    assert standings_of([run("knn", GOOD), run("kmeans", BAD)]).notes == ()
+
+
 def test_ranks_are_means_over_cells_and_equals_share() -> None:
     runs = [run("knn", GOOD), run("kmeans", MIDDLING), run("ridge", MIDDLING)]
     runs += [run("knn", BAD, m=5), run("kmeans", MIDDLING, m=5), run("ridge", GOOD, m=5)]

@@ -26,6 +26,17 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[StoredRun]:
     return rv.run(["demo_math/*/3", "demo_math/*/5"], ["oracle", "knn", "best_single"], results=results)
 
 
+def test_routers_whose_means_differ_by_the_order_of_a_sum_are_the_best_together(runs: list[StoredRun]) -> None:
+    knn = {run.spec.scenario: run for run in runs if run.spec.router == "knn" and run.spec.m == 3}
+    turned = dict(zip(knn, reversed(knn.values()), strict=True))
+    ridge = [replace(run, spec=replace(knn[where].spec, router="ridge")) for where, run in turned.items()]
+    given = [
+        replace(run, metrics=run.metrics | {"mu": mu})
+        for run, mu in zip([*knn.values(), *ridge], (0.1, 0.2, 0.3, 0.3, 0.2, 0.1), strict=True)
+    ]
+    assert [(group.router, group.best) for group in groups_of(given)] == [("knn", True), ("ridge", True)]
+
+
 def text_of(runs: list[StoredRun]) -> str:
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(results_table(runs))

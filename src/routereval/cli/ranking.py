@@ -63,7 +63,7 @@ def rank(
         return
     terminal = console()
     for rows in (overall_rows(standings), gain_rows(standings)):
-        terminal.print(listing_table(rows))
+        terminal.print(listing_table(rows, words=False))
     for line in legend(standings):
         terminal.print(line, markup=False, style="dim")
     for line in sentences(standings):

@@ -173,7 +173,7 @@ def _group(label: str, runs: Sequence[StoredRun], shown: Sequence[Metric]) -> Gr
     return replace(
         group,
         values={
-            one.name: float(np.mean([mean_over_seeds(members, one.name) for members in by_strategy.values()]))
+            one.name: _rounded([mean_over_seeds(members, one.name) for members in by_strategy.values()])
             for one in shown
         },
         # Resamples are the same for every run on as many prompts, so means over runs are paired by prompt.
@@ -183,6 +183,11 @@ def _group(label: str, runs: Sequence[StoredRun], shown: Sequence[Metric]) -> Gr
         },
         published=_published(group),
     )
+
+
+def _rounded(values: Sequence[float]) -> float:
+    """Their mean; what differs by the order of a sum is to be the best together."""
+    return round(float(np.mean(values)), 12)
 
 
 def _published(group: Group) -> PublishedRow | None:

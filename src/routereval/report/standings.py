@@ -170,8 +170,15 @@ def standings_of(runs: Iterable[StoredRun], *, protocol: str | None = None, enco
             )
         ),
         provenance=provenance_of(map(origin_of, taken)),
-        notes=tuple(notes_on_data(run.spec for run in taken)),
+        notes=(*notes_on_data(run.spec for run in taken), *_left_out(counted, wanted)),
     )
+
+
+def _left_out(counted: Iterable[Cell], wanted: Sequence[Cell]) -> list[str]:
+    """Which benchmarks are not compared, and why."""
+    there = {cell[0] for cell in wanted}
+    without = sorted({cell[0] for cell in counted} - there)
+    return [f"not compared: {', '.join(without)}; less than half as many routers have them"] if without else []
 
 
 def nemenyi(routers: int, cells: int, alpha: float = 0.05) -> float:

@@ -113,7 +113,7 @@ def sentences(standings: Standings) -> list[str]:
         else:
             said.append(f"{name}: no router beats the best single model; {worse} of {len(routers)} fall below it")
     said.append(
-        f"over all {len(standings.benchmarks)} benchmarks: "
+        f"{_over_all(len(standings.benchmarks))}: "
         f"{sum(one.mean_gain.above_zero for one in routers)} of {len(routers)} routers beat it, "
         f"{sum(one.mean_gain.below_zero for one in routers)} fall below it (95 % intervals)"
     )
@@ -124,6 +124,10 @@ def sentences(standings: Standings) -> list[str]:
             f"{standings.critical_difference:.2f} on (Nemenyi, 5 %)"
         )
     return said
+
+
+def _over_all(benchmarks: int) -> str:
+    return f"over all {benchmarks} benchmarks" if benchmarks > 1 else "over all of it"
 
 
 def _over_published(standings: Standings) -> list[str]:

@@ -94,11 +94,16 @@ def _layout(tables: Sequence[list[Group]], width: int | None) -> Layout:
     return LAYOUTS[-1]
 
 
-def listing_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Rows of equal keys as a table."""
+def listing_table(rows: Sequence[Mapping[str, Any]], *, words: bool = True) -> Table:
+    """Rows of equal keys as a table.
+
+    Parameters
+    ----------
+    words : whether the keys are words joined by underscores; else they are names and stand as they are.
+    """
     table = Table(pad_edge=False, box=box.SIMPLE_HEAD)
     for name in rows[0] if rows else ():
-        table.add_column(name.replace("_", " "))
+        table.add_column(Text(name.replace("_", " ") if words else printable(name)))
     for row in rows:
         table.add_row(*map(_in_a_row, row.values()))
     return table

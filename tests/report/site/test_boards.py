@@ -94,6 +94,21 @@ def test_references_and_controls_take_no_place(tmp_path: Path, result: Result, s
     assert places == {"knn": 1, "best_single": 2, "oracle": 0, "majority": 0}
 
 
+def test_equal_scores_share_a_place_whatever_the_order_of_their_sums(
+    tmp_path: Path, result: Result, stored: Stored
+) -> None:
+    runs = [result("best_single", 0.5, f"one/{strategy}/3") for strategy in "abc"]
+    # 0.1 + 0.2 + 0.3 is not 0.3 + 0.2 + 0.1.
+    runs += [result("knn", share, f"one/{strategy}/3") for share, strategy in zip((0.1, 0.2, 0.3), "abc", strict=True)]
+    runs += [
+        result("ridge", share, f"one/{strategy}/3") for share, strategy in zip((0.3, 0.2, 0.1), "abc", strict=True)
+    ]
+    inventory, maker = boards_of(stored(tmp_path, runs))
+    board = maker.boards[Choice(None, None, None, "strict", None)]
+    places = {inventory.routers[one].label: int(place) for one, place in zip(board.rows, board.position, strict=True)}
+    assert places == {"best_single": 1, "knn": 2, "ridge": 2}
+
+
 def test_who_failed_somewhere_has_no_place_and_no_difference(tmp_path: Path, result: Result, stored: Stored) -> None:
     runs = [result(router, 0.6, where) for router in ("knn", "kmeans", "mlp") for where in ("one/a/3", "one/b/3")]
     runs += [result("ridge", 0.9, "one/a/3"), result("ridge", where="one/b/3", error="RouterError: no")]

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from routereval.report.provenance import Origin
 from routereval.report.site.inventory import Inventory, Scene
@@ -52,7 +53,7 @@ class Board:
     rows : (k,) routers.
     values : (k, 7, 3) the ``COLUMNS``, each with the ends of its 95 % bootstrap interval; nan where there is none.
     have : (k,) how many of the scenarios a router has.
-    position : (k,) 1 for the highest mu; 0 where a router takes no part.
+    position : (k,) 1 for the highest mu, equals share; 0 where a router takes no part.
     leader : the router in position 1; -1 where nobody takes part.
     scenes, benchmarks, prompts : how many scenarios and benchmarks it is over, and the fewest and most test prompts.
     origins : where its runs come from.
@@ -197,9 +198,11 @@ class BoardMaker:
         rows = np.flatnonzero(sums.have)
         points, draws = sums.points[:, rows], sums.draws[:, rows]
         ranked = [i for i, row in enumerate(rows) if sums.complete[row] and self._routers[row].competes]
-        ranked.sort(key=lambda i: -points[0, i, 0])
+        # Rounded, so that what differs by the order of a sum shares a place; what is damaged comes last.
+        mu = np.nan_to_num(points[0, :, 0].round(12), nan=-np.inf)
+        ranked.sort(key=lambda i: -mu[i])
         position = np.zeros(len(rows), dtype=np.intp)
-        position[ranked] = np.arange(1, len(ranked) + 1)
+        position[ranked] = rankdata(-mu[ranked], method="min") if ranked else 0
         first = ranked[0] if ranked else None
         values = _values(points, draws, first)
         # Who lacks a scenario has another mean: nothing is paired.
