@@ -15,7 +15,7 @@ run: $(VENV)/run.stamp  ## evaluate every router on the embedded demo suite and 
 	$(BIN)/routereval run demo --results demo.sqlite
 
 test: $(VENV)/dev.stamp  ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 browser:  ## install Chromium where that is possible; without it the tests of the report's pages are skipped
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
