@@ -24,7 +24,6 @@ from routereval.cli.shared import (
     datasets_of,
     tell,
 )
-from routereval.data.folders import write_folder
 
 if TYPE_CHECKING:
     from routereval.data.benchmark import BenchmarkData
@@ -137,6 +136,7 @@ def _write(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Build each benchmark and write it into its folder; what was made, and why nothing could be of the others."""
     from routereval.data.building import built
+    from routereval.data.folders import write_folder
     from routereval.errors import DataError
     from routereval.report.terminal import progress
 
