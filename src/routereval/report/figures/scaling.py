@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from routereval import facts
 from routereval.policies import defaults_of
 from routereval.report.curves import CHANCE, ORACLE, curve_rows
 from routereval.report.figures.frames import frame_of, grouped
 from routereval.report.figures.spec import Drawn, FigureSpec, Missing
-from routereval.report.figures.statement import stated
-from routereval.report.figures.style import MOST_PANELS, listed, put_note, short
+from routereval.report.figures.statement import left_out, stated, versions_of
+from routereval.report.figures.style import MOST_PANELS, put_note, short
 from routereval.report.figures.view import ResultsView
+from routereval.report.perf_ref import perf_ref
 from routereval.results.curves import CurvePoint
 from routereval.results.run import router_label
 
@@ -61,10 +61,10 @@ def draw(view: ResultsView) -> Drawn | Missing:
     drawn: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     references: dict[str, float | None] = {}
-    left_out: list[str] = []
+    no_room: list[str] = []
     for subject, name in zip(subjects, _panel_names(subjects), strict=True):
         points, others = chosen(by_subject[subject], view.routers)
-        left_out += [label for label in others if label not in left_out]
+        no_room += [label for label in others if label not in no_room]
         pair = {point.spec.policy: point.spec.draws for point in points if point.spec.policy in (ORACLE, CHANCE)}
         found = curve_rows(points, SHARES if len(pair) == 2 and len(set(pair.values())) == 1 else ())
         rows += found
@@ -74,13 +74,13 @@ def draw(view: ResultsView) -> Drawn | Missing:
     figure = scaling_figure(drawn, references)
     scopes = " or ".join(dict.fromkeys(f"{subject.scope} prompts" for subject in subjects))
     notes = [f"{ABOUT} Scored on {scopes}."]
-    if left_out:
-        notes.append(f"Not shown: {listed(left_out)} (--router chooses).")
+    notes += left_out(no_room)
     seeds = {row["seed"] for row in rows}
     draws = sorted({row["draws"] for row in rows})
     notes.append(f"{' or '.join(map(str, draws))} pools of each size.")
     data = [(one.benchmark, one.data_hash, None) for one in dict.fromkeys(s._replace(scope="") for s in subjects)]
-    note = "\n".join([*notes, stated(view, seeds, data, _versions(view))])
+    # A curve does not say which version drew it.
+    note = "\n".join([*notes, stated(view, seeds, data, versions_of(view.runs))])
     put_note(figure, note)
     return Drawn(figure, frame_of([{name: row[name] for name in SCHEMA} for row in rows], SCHEMA), note)
 
@@ -138,24 +138,8 @@ def _panel_names(subjects: Sequence[Subject]) -> list[str]:
 
 
 def _reference(view: ResultsView, subject: Subject) -> float | None:
-    """Perf(ref): mu / V_R of a run on these data; without a run that says, that of a published benchmark."""
-    undecided = True
-    for run in (*view.runs, *view.partial):
-        if (run.spec.benchmark, run.spec.data_hash) != subject[:2]:
-            continue
-        ratio = run.metrics.get("V_R", math.nan)
-        if ratio > 0:
-            # Without what dividing and multiplying leave.
-            return float(f"{run.metrics['mu'] / ratio:.10g}")
-        undecided &= not math.isnan(ratio)
-    known = facts.benchmarks().get(subject.benchmark)
-    # A run without V_R says that there is no reference; one that scored nothing does not say what it is.
-    return known.reference_score if known is not None and undecided else None
-
-
-def _versions(view: ResultsView) -> set[str]:
-    # A curve does not say which version drew it.
-    return {run.versions.get("routereval", "?") for run in view.runs}
+    own = [r for r in (*view.runs, *view.partial) if (r.spec.benchmark, r.spec.data_hash) == subject[:2]]
+    return perf_ref(subject.benchmark, [(r.metrics.get("mu", math.nan), r.metrics.get("V_R", math.nan)) for r in own])
 
 
 def alt(frame: pl.DataFrame) -> str:

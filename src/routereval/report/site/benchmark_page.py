@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from routereval import facts
+from routereval.report.perf_ref import perf_ref
 from routereval.report.site.boards import COLUMNS, Board, BoardMaker
 from routereval.report.site.commands import commands_of, needs_data
 from routereval.report.site.comparisons import Tested
@@ -89,7 +91,8 @@ def _part(
     if skip:
         boards.insert(0, maker.board(protocol, benchmark=benchmark))
     rows = _rows(inventory, boards)
-    below = stated(one for board in boards if board is not None for one in board.origins)
+    found = [board for board in boards if board is not None]
+    below = stated(one for board in found for one in board.origins)
     strategies = sorted({scene.strategy for scene in scenes})
     seeds = {run.spec.seed for scene in scenes for runs in inventory.scenes[scene].values() for run in runs}
     over = f"the strategies {', '.join(strategies)}" if len(strategies) > 1 else f"strategy {strategies[0]}"
@@ -104,21 +107,22 @@ def _part(
         "sizes": sizes,
         "skip": skip,
         "stated": below,
-        "reference": _reference(benchmark, [board for board in boards if board is not None]),
+        "reference": _reference(benchmark, found),
         "rows": [values for _, values in rows],
     }
     return shown, drawn
 
 
 def _reference(benchmark: str, boards: Sequence[Board]) -> dict[str, Any] | None:
-    """Perf(ref): mu / V_R of a router on these data; without one that says, that of a published benchmark."""
+    """The line of Perf(ref); it has the model's name where it is the published one."""
+    # What is damaged has no mu and says nothing.
+    rows = [row for board in boards for row in board.values if not math.isnan(row[_MU, 0])]
+    value = perf_ref(benchmark, [(row[_MU, 0], row[_V_R, 0]) for row in rows])
+    if value is None:
+        return None
     known = facts.benchmarks().get(benchmark)
-    name = "Perf(ref)" if known is None else f"Perf(ref) {known.reference_model}"
-    for mu, ratio in ((row[_MU, 0], row[_V_R, 0]) for board in boards for row in board.values):
-        if ratio > 0:
-            # Without what dividing and multiplying leave.
-            return {"name": name, "value": float(f"{mu / ratio:.6g}")}
-    return None if known is None else {"name": name, "value": known.reference_score}
+    published = known is not None and math.isclose(value, known.reference_score, rel_tol=1e-5)
+    return {"name": f"Perf(ref) {known.reference_model}" if known and published else "Perf(ref)", "value": value}
 
 
 def _rows(inventory: Inventory, boards: list[Board | None]) -> list[tuple[dict[str, Any], dict[str, Any]]]:

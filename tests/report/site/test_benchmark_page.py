@@ -1,0 +1,46 @@
+"""A benchmark's page: the line of Perf(ref) is that of its runs, and named where it is the published one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import routereval as rv
+from routereval.report.site.building import build_site
+
+Result = Callable[..., rv.RunResult]
+Stored = Callable[[Path, Sequence[rv.RunResult]], Path]
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "score", "line"),
+    [
+        ("one", 0.6, {"name": "Perf(ref)", "value": 0.6}),
+        ("one", None, None),
+        ("gsm8k", 0.92, {"name": "Perf(ref) GPT-4", "value": 0.92}),
+        ("gsm8k", 0.6, {"name": "Perf(ref)", "value": 0.6}),
+        ("gsm8k", None, None),
+    ],
+)
+def test_the_reference_line_is_that_of_the_runs(
+    benchmark: str,
+    score: float | None,
+    line: dict[str, object] | None,
+    tmp_path: Path,
+    result: Result,
+    stored: Stored,
+) -> None:
+    runs = [result(router, mean, f"{benchmark}/all/3") for router, mean in (("knn", 0.7), ("best_single", 0.5))]
+    for run in runs:
+        if run.outcome is not None and score is not None:
+            run.outcome.columns["reference"] = np.full(40, score)
+    build_site(stored(tmp_path, runs), tmp_path / "out")
+    (page,) = (tmp_path / "out/benchmarks").glob("*.html")
+    found = re.search(r'"reference":\s*(null|\{[^}]*\})', page.read_text("utf-8"))
+    assert found is not None
+    assert json.loads(found[1]) == line
