@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from routereval.data import embedding_files
+from routereval.data import shared_arrays
 from routereval.data.embedding_cache import EmbeddingCache, hash_of
 from routereval.encoders.contract import Encoder
 from routereval.encoders.embedding import embed
@@ -156,7 +156,7 @@ def test_two_processes_may_write_at_once() -> None:
 
 
 def test_many_embeddings_are_one_file_that_every_process_maps(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding_files, "FROM_BYTES", 40)
+    monkeypatch.setattr(shared_arrays, "FROM_BYTES", 40)
     first = embed(Lengths(), "lengths", TEXTS)
     again = embed(Lengths(), "lengths", TEXTS)
     (file,) = home.glob("embeddings/lengths-*/*/vectors.npy")
@@ -174,7 +174,7 @@ def test_many_embeddings_are_one_file_that_every_process_maps(home: Path, monkey
 def test_a_file_of_embeddings_with_a_flipped_bit_is_made_again_from_the_cache(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedding_files, "FROM_BYTES", 40)
+    monkeypatch.setattr(shared_arrays, "FROM_BYTES", 40)
     before = np.array(embed(Lengths(), "lengths", TEXTS).vectors)
     (file,) = home.glob("embeddings/lengths-*/*/vectors.npy")
     content = bytearray(file.read_bytes())
@@ -187,7 +187,7 @@ def test_a_file_of_embeddings_with_a_flipped_bit_is_made_again_from_the_cache(
 
 
 def test_where_no_file_can_be_written_embeddings_are_as_good(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding_files, "FROM_BYTES", 40)
+    monkeypatch.setattr(shared_arrays, "FROM_BYTES", 40)
 
     def full(*args: object, **words: object) -> None:
         raise OSError("no space")

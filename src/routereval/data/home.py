@@ -3,6 +3,7 @@
 ::
 
     store/<key>/meta.json, *.npy     one BenchmarkData each, and SHA256SUMS
+    parts/<hash>/part.npy            the rows of one part of a split, which worker processes share
     scratch/                         what is being made and too large for the memory
     seen/<sha256 of a path>.json     which key a file had when it was last read, so that it need not be hashed again
 """

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from routereval.data.part_files import cut_out
 from routereval.data.scores import read_only
 from routereval.data.texts import take_texts
 from routereval.errors import DataError, MissingDataError
@@ -62,7 +63,7 @@ class Queries:
         """The prompts at these positions, in this order."""
         return Queries(
             tuple(self.ids[i] for i in index),
-            None if self.embeddings is None else np.ascontiguousarray(self.embeddings[index]),
+            None if self.embeddings is None else cut_out(self.embeddings, index),
             None if self.texts is None else take_texts(self.texts, index),
             None if self.subsets is None else tuple(self.subsets[i] for i in index),
         )

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from routereval.data.part_files import cut_out
 from routereval.errors import DataError
 
 _WORD_BITS = 64
@@ -176,10 +177,10 @@ class ScoreMatrix:
             raise DataError(f"{int(np.min(index))} is no position of a prompt; they count from 0")
         prompts = tuple(self.prompt_ids[i] for i in index)
         if self.values is not None:
-            return ScoreMatrix(prompts, self.model_ids, values=self.values[index])
+            return ScoreMatrix(prompts, self.model_ids, values=cut_out(self.values, index))
         assert self.bits is not None
-        observed = None if self.observed is None else _pick(self.observed, index)
-        return _binary(prompts, self.model_ids, _pick(self.bits, index), observed)
+        observed = None if self.observed is None else cut_out(self.observed, index, _pick)
+        return _binary(prompts, self.model_ids, cut_out(self.bits, index, _pick), observed)
 
     def models(self, model_ids: Sequence[str]) -> ScoreMatrix:
         """The columns of these models, in this order.

@@ -41,7 +41,9 @@ def main(handle: int, timed: bool, threads: int) -> None:
     import psutil  # noqa: F401
 
     import routereval.runner.perform  # noqa: F401
+    from routereval.data.part_files import share_parts
 
+    share_parts()
     if timed:
         import numba  # noqa: F401
         import sklearn  # noqa: F401
