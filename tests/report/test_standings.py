@@ -17,7 +17,7 @@ from routereval.cli import app
 from routereval.data.outcome import Outcome
 from routereval.errors import ParameterError
 from routereval.report.critical_difference import groups_alike, save_diagram
-from routereval.report.standings import Score, nemenyi, standings_of
+from routereval.report.standings import Score, standings_of
 from routereval.report.standings_table import (
     gain_rows,
     legend,
@@ -175,13 +175,6 @@ def test_what_beats_the_best_single_model_is_said_plainly() -> None:
     assert said[0].startswith("one: 1 of 3 routers beat the best single model (knn); 1 fall below it")
     assert said[1] == "two: no router beats the best single model; 0 of 3 fall below it"
     assert all(row["router"] != "best_single" for row in gain_rows(standings_of(runs)))
-
-
-def test_nemenyis_critical_difference_is_that_of_demsars_table() -> None:
-    # Demsar 2006, table 5: q(0.05) is 2.569 for 4 routers, 2.949 for 7; his example: 4 classifiers, 14 data sets.
-    assert nemenyi(4, 14) == pytest.approx(2.569 * math.sqrt(4 * 5 / (6 * 14)), abs=2e-3)
-    assert nemenyi(7, 10) == pytest.approx(2.949 * math.sqrt(7 * 8 / (6 * 10)), abs=2e-3)
-    assert math.isnan(nemenyi(1, 10))
 
 
 def test_friedman_agrees_with_a_computation_by_hand() -> None:

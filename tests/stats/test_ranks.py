@@ -1,4 +1,4 @@
-"""Mean ranks and Friedman's test."""
+"""Mean ranks, Friedman's test and Nemenyi's critical difference."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import friedmanchisquare
 
-from routereval.stats.ranks import friedman, mean_ranks
+from routereval.stats.ranks import friedman, mean_ranks, nemenyi
 
 
 def test_ranks_are_means_over_cells_and_equals_share() -> None:
@@ -30,3 +30,10 @@ def test_too_few_have_no_test_and_equal_ones_do_not_differ() -> None:
     assert math.isnan(friedman(np.ones((2, 5))))
     assert math.isnan(friedman(np.ones((5, 2))))
     assert friedman(np.ones((5, 3))) == 1.0
+
+
+def test_nemenyis_critical_difference_is_that_of_demsars_table() -> None:
+    # Demsar 2006, table 5: q(0.05) is 2.569 for 4 routers, 2.949 for 7; his example: 4 classifiers, 14 data sets.
+    assert nemenyi(4, 14) == pytest.approx(2.569 * math.sqrt(4 * 5 / (6 * 14)), abs=2e-3)
+    assert nemenyi(7, 10) == pytest.approx(2.949 * math.sqrt(7 * 8 / (6 * 10)), abs=2e-3)
+    assert math.isnan(nemenyi(1, 10))

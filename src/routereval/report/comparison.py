@@ -26,12 +26,11 @@ from routereval.report.pair_differences import (
 )
 from routereval.report.prompt_sets import ClusterBy, PromptSet, prompt_sets
 from routereval.report.provenance import Provenance, provenance_of
-from routereval.report.standings import nemenyi
 from routereval.results import ResultStore, RunResult, StoredRun
 from routereval.stats.bootstrap import DRAWS
 from routereval.stats.corrections import Correction
 from routereval.stats.paired import DRAWS as FLIPS
-from routereval.stats.ranks import friedman, mean_ranks
+from routereval.stats.ranks import friedman, mean_ranks, nemenyi
 
 if TYPE_CHECKING:
     import polars as pl

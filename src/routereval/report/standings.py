@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import friedmanchisquare, rankdata, studentized_range  # type: ignore[attr-defined]
 
 from routereval.data.outcome import Outcome
 from routereval.policies import defaults_of
@@ -25,6 +24,7 @@ from routereval.report.unmixed import notes_on_data, of_choice, refuse_mixed
 from routereval.results import StoredRun
 from routereval.results.run import router_label
 from routereval.stats import Interval, interval, resampled_means
+from routereval.stats.ranks import friedman, mean_ranks, nemenyi
 
 BASELINE = "best_single"
 PUBLISHED = ("knn", "kmeans", "linear", "mlp")
@@ -147,7 +147,8 @@ def standings_of(runs: Iterable[StoredRun], *, protocol: str | None = None, enco
     most = max(counted.values(), default=0)
     wanted = sorted(cell for cell, n in counted.items() if 2 * n >= most)
     complete = [label for label, cells in whole.items() if all(cell in cells for cell in wanted)]
-    ranks = _ranks({label: whole[label] for label in complete}, wanted)
+    matrix = _matrix({label: whole[label] for label in complete}, wanted)
+    ranks = dict(zip(complete, mean_ranks(matrix).tolist(), strict=True)) if wanted else {}
     found = {
         label: _standing(label, by_router[label], whole[label], wanted, ranks.get(label, math.nan))
         for label in by_router
@@ -158,7 +159,7 @@ def standings_of(runs: Iterable[StoredRun], *, protocol: str | None = None, enco
         partial=tuple(one for label, one in found.items() if label not in complete),
         cells=len(wanted),
         benchmarks=tuple(dict.fromkeys(cell[0] for cell in wanted)),
-        friedman_p=_friedman({label: whole[label] for label in complete}, wanted),
+        friedman_p=friedman(matrix),
         critical_difference=nemenyi(len(complete), len(wanted)),
         errors=tuple(
             dict.fromkeys(
@@ -181,14 +182,6 @@ def _left_out(counted: Iterable[Cell], wanted: Sequence[Cell]) -> list[str]:
     return [f"not compared: {', '.join(without)}; less than half as many routers have them"] if without else []
 
 
-def nemenyi(routers: int, cells: int, alpha: float = 0.05) -> float:
-    """Nemenyi's critical difference of mean ranks; nan for fewer than two routers or without cells."""
-    if routers < 2 or cells < 1:
-        return math.nan
-    q = float(studentized_range.ppf(1 - alpha, routers, np.inf)) / math.sqrt(2)
-    return q * math.sqrt(routers * (routers + 1) / (6 * cells))
-
-
 def _failed(runs: Sequence[StoredRun]) -> bool:
     return any(run.error is not None or run.outcome is None for run in runs)
 
@@ -199,24 +192,8 @@ def _cell_mu(runs: Sequence[StoredRun]) -> float:
 
 def _matrix(whole: Mapping[str, Mapping[Cell, list[StoredRun]]], wanted: Sequence[Cell]) -> NDArray[np.float64]:
     """mu of each router (columns) in each cell (rows)."""
-    return np.array([[_cell_mu(cells[cell]) for cells in whole.values()] for cell in wanted])
-
-
-def _ranks(whole: Mapping[str, Mapping[Cell, list[StoredRun]]], wanted: Sequence[Cell]) -> dict[str, float]:
-    if not whole or not wanted:
-        return {}
-    # Rounded, so that what differs by the order of a sum shares a rank.
-    ranks = rankdata(-_matrix(whole, wanted).round(12), axis=1)
-    return dict(zip(whole, ranks.mean(axis=0).tolist(), strict=True))
-
-
-def _friedman(whole: Mapping[str, Mapping[Cell, list[StoredRun]]], wanted: Sequence[Cell]) -> float:
-    if len(whole) < 3 or len(wanted) < 3:
-        return math.nan
-    matrix = _matrix(whole, wanted).round(12)
-    if (matrix == matrix[:, :1]).all():
-        return 1.0
-    return float(friedmanchisquare(*matrix.T).pvalue)
+    scores = [[_cell_mu(cells[cell]) for cells in whole.values()] for cell in wanted]
+    return np.array(scores, dtype=np.float64).reshape(len(wanted), len(whole))
 
 
 def _standing(

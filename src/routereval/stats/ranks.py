@@ -1,4 +1,4 @@
-"""Mean ranks over cells, and Friedman's test of them."""
+"""Mean ranks over cells, Friedman's test of them and Nemenyi's critical difference."""
 
 from __future__ import annotations
 
@@ -34,3 +34,13 @@ def friedman(scores: Floats) -> float:
     if (rounded == rounded[:, :1]).all():
         return 1.0
     return float(friedmanchisquare(*rounded.T).pvalue)
+
+
+def nemenyi(routers: int, cells: int, alpha: float = 0.05) -> float:
+    """Nemenyi's critical difference of mean ranks (Demsar 2006); nan for fewer than two routers or without cells."""
+    from scipy.stats import studentized_range  # type: ignore[attr-defined]
+
+    if routers < 2 or cells < 1:
+        return math.nan
+    q = float(studentized_range.ppf(1 - alpha, routers, np.inf)) / math.sqrt(2)
+    return q * math.sqrt(routers * (routers + 1) / (6 * cells))

@@ -15,8 +15,7 @@ from routereval.report.figures.spec import Drawn, FigureSpec, Missing
 from routereval.report.figures.statement import stated, versions_of
 from routereval.report.figures.style import counted, listed, put_note, short
 from routereval.report.figures.view import ResultsView
-from routereval.report.standings import nemenyi
-from routereval.stats.ranks import mean_ranks
+from routereval.stats.ranks import mean_ranks, nemenyi
 
 if TYPE_CHECKING:
     import polars as pl
