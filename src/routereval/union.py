@@ -69,6 +69,7 @@ def unite(scenarios: Sequence[Scenario], rules: Protocol, *, extra: bool = False
         slices = [np.array([position[name] for name in s.pool.model_ids], dtype=np.intp) for s in scenarios]
 
     def combine(parts: Sequence[Partition], *, learn: bool) -> Partition:
+        """The same part of all scenarios as one."""
         picked = [np.array([c for s, c in names.values() if s == i], dtype=np.intp) for i in range(len(parts))]
         if labelled:
             picked = [np.arange(len(part.model_ids)) for part in parts]

@@ -35,6 +35,7 @@ def finder(datasets: Datasets) -> FindScenario:
 
     @cache
     def benchmark(name: str, data_hash: str, encoder: str, protocol: str) -> BenchmarkData:
+        """The data of this hash."""
         data = store.find(data_hash, remake=False) or replace(datasets, protocol=protocol, encoder=encoder).benchmark(
             name
         )

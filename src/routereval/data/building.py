@@ -192,6 +192,7 @@ def _pools(
     impossible: list[str] = []
 
     def attempt(make: Callable[[], CandidatePool], *, keep: bool = True) -> None:
+        """Add the pool, or note why there is none where that is to be kept."""
         try:
             pool = make()
         except DataError as error:

@@ -27,8 +27,6 @@ from routereval.stats import Interval, interval, resampled_means
 from routereval.stats.ranks import friedman, mean_ranks, nemenyi
 
 BASELINE = "best_single"
-PUBLISHED = ("knn", "kmeans", "linear", "mlp")
-"""The paper's baselines with the paper's parameters; that they are those is in their labels."""
 Cell = tuple[str, str, str, str, int]
 """Benchmark, protocol, encoder, data, pool size."""
 _COLUMNS = ("chosen", "best_single_train", "oracle")

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from routereval.report.formats.escaping import markdown_line, markdown_text
-from routereval.report.standings import BASELINE, PUBLISHED, Score, Standing, Standings
+from routereval.report.standings import BASELINE, Score, Standing, Standings
+from routereval.routers.catalogue import PUBLISHED
 
 _NUMBERS = re.compile(r"[-+\d., ]*(\[[-+\d., ]*\][-+ ]*)?")
 ERRORS = 20
@@ -132,7 +133,8 @@ def _over_all(benchmarks: int) -> str:
 
 def _over_published(standings: Standings) -> list[str]:
     """How far those that beat the best single model over all are above the published baselines that have every cell."""
-    published = [one for one in standings.complete if one.label in PUBLISHED]
+    # Other parameters than the paper's would be in their labels.
+    published = [one for one in standings.complete if one.label in PUBLISHED and one.label != BASELINE]
     best = [one for one in standings.complete if one.mean_gain.above_zero and one not in published]
     said = []
     for one in sorted(best, key=lambda one: -one.mean_gain.value) if published else []:

@@ -122,6 +122,7 @@ class _Problem:
 
     @classmethod
     def of(cls, x: Floats, alphas: NDArray[np.float64], shrinkage: float) -> _Problem:
+        """Decompose the prompts (n, d) once, for all penalties and models."""
         mean = x.mean(axis=0, dtype=np.float64).astype(np.float32)
         left, squares, right = decomposed(x - mean)
         kept = squares / (squares + alphas[:, None])

@@ -82,6 +82,7 @@ def _fitted(plan: ScalingPlan, router: Any, advance: Callable[[], None]) -> Mean
     place = np.argsort(_ranking(plan))
 
     def means(pools: Pools) -> NDArray[np.float64]:
+        """The mean score in each pool."""
         found: dict[bytes, float] = {}
         for pool in pools:
             # Of all models there is one pool, however often it is drawn.

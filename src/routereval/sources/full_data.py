@@ -98,6 +98,7 @@ def _converted(key: str, folder: Path, stored: str, progress: Progress) -> Bench
         joined = Joined(benchmark, len(models), Path(work), about.metrics)
 
         def each(names: set[str], use: Callable[[int, dict[str, Items]], object]) -> None:
+            """Read these models' answers, one model after the other."""
             with progress(f"reading raw answers ({key})", len(names)) as advance:
                 for name, raw in _unpickled({name: models[name] for name in names}, left_out):
                     try:

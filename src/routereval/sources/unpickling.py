@@ -62,6 +62,7 @@ class _Bounded:
         self._position = 0
 
     def read(self, n: int) -> bytes:
+        """So many bytes, or EOFError: a pickle never gets fewer than it asks for."""
         left = self._size - self._position
         data = self._file.read(n) if 0 <= n <= left else b""
         if len(data) != n:

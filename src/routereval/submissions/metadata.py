@@ -81,6 +81,7 @@ class Entry:
 
 def _text(limit: int, lines: bool = False) -> Callable[[Any], str]:
     def read(value: Any) -> str:
+        """The text without blanks around it, or ValueError."""
         if not isinstance(value, str):
             raise ValueError(f"is a {_kind(value)}; expected text")
         text = value.strip()

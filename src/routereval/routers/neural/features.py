@@ -105,6 +105,7 @@ def _score_on(examples: Examples, objective: Objective, device: Device) -> Valid
     x, targets = _tensors(examples, device)
 
     def score(module: torch.nn.Module) -> float:
+        """Minus the mean of the objective, a stretch of prompts after the other."""
         total = 0.0
         for start in range(0, len(x), _PREDICTED):
             stretch = slice(start, start + _PREDICTED)

@@ -94,6 +94,7 @@ def _computed(
         module = module_of(network, "encoder", layers=True).to(device.name).eval()
 
     def one(part: Indices) -> NDArray[np.float32]:
+        """The states of these prompts."""
         import torch
 
         ids, mask = padded(tokens, part, network.pad, device.name)

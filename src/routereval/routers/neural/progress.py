@@ -113,6 +113,7 @@ def _own_bar() -> Listener | None:
     tasks: list[Any] = []
 
     def listen(step: Step | None) -> None:
+        """Show how far it is; None: it has ended."""
         if step is None:
             bar.stop()
             return
