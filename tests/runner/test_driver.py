@@ -13,7 +13,7 @@ from routereval.datasets import Selection
 from routereval.errors import LimitError, WorkerError
 from routereval.policies import PolicySpec
 from routereval.results import ResultStore
-from routereval.runner.crews import Answer, DeathsError, LocalCrew
+from routereval.runner.crews import Answer, Crew, DeathsError, LocalCrew
 from routereval.runner.execute import execute
 from routereval.runner.limits import Limits
 from routereval.runner.perform import perform_each
@@ -24,7 +24,7 @@ SPEC = SyntheticSpec("tiny", prompts=40, models=30, dimensions=4, sizes=(3,))
 BAD_SEED = 12
 
 
-class BrittleCrew:
+class BrittleCrew(Crew):
     """Works at once and here; a call with the bad seed in it fails as a whole."""
 
     workers, gpus, call_seconds = 1, 0, 60.0
@@ -45,16 +45,6 @@ class BrittleCrew:
     def answers(self, future: Future[Any], tasks: Sequence[Task]) -> list[Answer]:
         error = future.exception()
         return future.result() if error is None else [error] * len(tasks)  # type: ignore[list-item]
-
-    def cancel(self, future: Future[Any]) -> bool:
-        return False
-
-    def running(self) -> list[Any]:
-        return []
-
-    def kill(self) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class DyingCrew(BrittleCrew):

@@ -16,7 +16,7 @@ import routereval as rv
 from routereval.datasets import Selection
 from routereval.errors import ClusterError
 from routereval.results import ResultStore
-from routereval.runner.crews import Answer
+from routereval.runner.crews import Answer, Crew
 from routereval.runner.dask_crew import DaskCrew
 from routereval.runner.execute import execute
 from routereval.runner.perform import perform_each
@@ -56,7 +56,7 @@ def tasks_of(*routers: Any, seeds: int = 1) -> list[Task]:
     return plan([Selection(Synthetic(SPEC).data, (("all_strong", 3),))], routers, seeds=range(seeds))
 
 
-class SlowGpu:
+class SlowGpu(Crew):
     """Three workers, one of which has a GPU: all that others can do is done before its first task is."""
 
     workers, call_seconds = 3, 0.0
@@ -86,16 +86,6 @@ class SlowGpu:
 
     def answers(self, future: Future[Any], tasks: Sequence[Task]) -> list[Answer]:
         return list(future.result())
-
-    def cancel(self, future: Future[Any]) -> bool:
-        return False
-
-    def running(self) -> list[Any]:
-        return []
-
-    def kill(self) -> None: ...
-
-    def close(self) -> None: ...
 
 
 def test_tasks_that_wait_for_a_gpu_keep_no_other_worker_waiting(tmp_path: Path) -> None:
