@@ -103,6 +103,11 @@ class Gathered:
     failed: tuple[FailedRun, ...]
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def origins(self) -> list[Origin]:
+        """Where each of the runs that are compared comes from."""
+        return [one for cell in self.cells for runs in cell.origins.values() for one in runs]
+
 
 @dataclass
 class _Member:

@@ -214,7 +214,7 @@ def _comparison(
         failed=gathered.failed,
         notes=(*gathered.notes, *notes, *_notes(gathered, rows)),
         settings=_settings(gathered, asked, by),
-        provenance=_provenance(gathered),
+        provenance=provenance_of(gathered.origins),
     )
 
 
@@ -267,7 +267,7 @@ def _settings(gathered: Gathered, asked: Asked, by: ClusterBy) -> dict[str, Any]
     from routereval import __version__
 
     specs = [cell.spec for cell in gathered.cells]
-    origins = [one for cell in gathered.cells for runs in cell.origins.values() for one in runs]
+    origins = gathered.origins
     return {
         "cluster": str(by),
         "correction": str(asked.correction),
@@ -282,10 +282,6 @@ def _settings(gathered: Gathered, asked: Asked, by: ClusterBy) -> dict[str, Any]
         "data": {spec.benchmark: spec.data_hash for spec in specs},
         "version": __version__,
     }
-
-
-def _provenance(gathered: Gathered) -> tuple[Provenance, ...]:
-    return provenance_of(one for cell in gathered.cells for runs in cell.origins.values() for one in runs)
 
 
 def _key(run: StoredRun) -> str:
