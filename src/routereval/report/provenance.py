@@ -10,7 +10,7 @@ from routereval.results import StoredRun
 from routereval.results.curves import CurveSpec
 
 HASH = 8
-"""How many characters of a data hash a terminal has room for; JSON and frames have all."""
+"""How many characters of a data hash a line or a figure has room for; JSON and frames have all."""
 UNKNOWN = "unknown"
 
 
@@ -65,11 +65,15 @@ class Provenance:
         }
 
 
+def version_of(run: StoredRun) -> str:
+    """The version of RouterEval that made a run."""
+    return run.versions.get("routereval", UNKNOWN)
+
+
 def origin_of(run: StoredRun) -> Origin:
     """Where a run comes from."""
     spec = run.spec
-    version = run.versions.get("routereval", UNKNOWN)
-    return Origin(spec.benchmark, spec.protocol, spec.encoder, spec.data_hash, spec.seed, version)
+    return Origin(spec.benchmark, spec.protocol, spec.encoder, spec.data_hash, spec.seed, version_of(run))
 
 
 def provenance_of(origins: Iterable[Origin]) -> tuple[Provenance, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routereval.data.outcome import Outcome
+from routereval.report.provenance import version_of
 from routereval.results import StoredRun
 from routereval.stats import interval, resampled_means
 
@@ -76,7 +77,7 @@ def cell_of(runs: Sequence[StoredRun]) -> Cell:
     )
     newest = max(runs, key=lambda run: run.ended)
     seeds = tuple(sorted({run.spec.seed for run in runs}))
-    return Cell(outcome, seeds, newest.versions.get("routereval", "?"))
+    return Cell(outcome, seeds, version_of(newest))
 
 
 def mean_of(cells: Sequence[Cell]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

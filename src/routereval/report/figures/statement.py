@@ -7,10 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from routereval.report.figures.cells import Cell
 from routereval.report.figures.style import listed, short
 from routereval.report.figures.view import CellKey, ResultsView, Task
+from routereval.report.provenance import HASH, version_of
 from routereval.results import StoredRun
-
-HASH = 8
-"""How many characters of a data hash are shown."""
 
 
 def rules(view: ResultsView) -> list[str]:
@@ -51,7 +49,7 @@ def stated(
 
 def versions_of(runs: Iterable[StoredRun]) -> set[str]:
     """The versions of RouterEval that made them."""
-    return {run.versions.get("routereval", "?") for run in runs}
+    return set(map(version_of, runs))
 
 
 def left_out(labels: Sequence[str]) -> list[str]:

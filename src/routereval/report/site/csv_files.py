@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from routereval.report.formats.escaping import csv_text
 from routereval.report.printable import printable
-from routereval.report.provenance import origin_of
+from routereval.report.provenance import version_of
 from routereval.report.site.boards import COLUMNS, BoardMaker
 from routereval.report.site.commands import command_of
 from routereval.report.site.inventory import Inventory
@@ -68,7 +68,7 @@ class RunsFile:
             numbers += (run.metrics.get(name, math.nan), *run.intervals.get(name, _NONE))
         numbers += (run.seconds, run.predict_seconds)
         who = map(_text, (run.key, label, spec.scenario, spec.router, params, spec.protocol, spec.encoder))
-        made = map(_text, (spec.data_hash, spec.code, origin_of(run).version))
+        made = map(_text, (spec.data_hash, spec.code, version_of(run)))
         ends = map(_text, (run.ended, run.error or ""))
         # A command begins with "routereval" or "#", and what it names is quoted.
         command = printable(command_of(spec, params))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from routereval.policies import defaults_of
 from routereval.references import REFERENCES
 from routereval.report.groups import ORDER
-from routereval.report.provenance import Origin, origin_of
+from routereval.report.provenance import Origin, version_of
 from routereval.results import RunSpec, StoredRun
 from routereval.results.run import canonical_json, router_label
 from routereval.routers.catalogue import CONTROLS
@@ -142,7 +142,7 @@ def take_inventory(runs: Iterable[StoredRun], on_run: OnRun | None = None) -> In
             on_run(run, entry.label, params)
         found.runs += 1
         found.ended = max(found.ended, run.ended)
-        version = origin_of(run).version
+        version = version_of(run)
         found.versions.add(version)
         scene = _scene(spec)
         # One dictionary of parameters for all runs of a router.
