@@ -15,7 +15,7 @@ PACKAGE = Path(routereval.__file__).parent
 
 # From the bottom up: a module imports from lower layers and from its own package, never from its own layer's siblings.
 LAYERS = [
-    {"errors", "seeding", "progress"},
+    {"errors", "seeding", "progress", "halving"},
     {"catalogue", "kernels", "facts"},
     {"protocols"},
     {"data"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from routereval.halving import divided, two_sides
 from routereval.policies import is_reference
 from routereval.runner.plan import Task
 
@@ -51,30 +52,14 @@ def split_for(tasks: Sequence[Task], workers: int) -> list[Task]:
     A task whose pools share a fit is halved as long as it is more than a worker's share of all there is to do: its
     fit is done twice then, by workers that would have nothing to do.
     """
-    parts = sorted(tasks, key=cost, reverse=True)
-    if workers > 1:
-        share = sum(map(cost, parts)) / workers
-        divided: list[Task] = []
-        while parts:
-            task = parts.pop()
-            if len(task.pools) > 1 and cost(task) > share:
-                parts += halves(task)
-            else:
-                divided.append(task)
-        parts = sorted(divided, key=cost, reverse=True)
-    return parts
+    parts = divided(tasks, workers, cost, lambda task: halves(task) if len(task.pools) > 1 else ())
+    return sorted(parts, key=cost, reverse=True)
 
 
 def halves(task: Task) -> tuple[Task, Task]:
     """Two tasks of about as many models each."""
-    order = sorted(range(len(task.pools)), key=lambda i: task.pools[i][1], reverse=True)
-    sides: tuple[list[int], list[int]] = [], []
-    models = [0, 0]
-    for i in order:
-        side = int(models[1] < models[0])
-        sides[side].append(i)
-        models[side] += task.pools[i][1]
-    return _part(task, sides[0]), _part(task, sides[1])
+    first, second = two_sides([m for _, m in task.pools])
+    return _part(task, first), _part(task, second)
 
 
 def singles(task: Task) -> list[Task]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from routereval.halving import divided, two_sides
 from routereval.simulation.costs import Cost
 
 
@@ -88,26 +89,15 @@ def split_for(pieces: Sequence[Piece], workers: int) -> list[Piece]:
     A piece whose scenarios share a fit is halved as long as it is more than a worker's share of everything. Its fit is
     then done twice; what that adds is not known, for a run's stored seconds hold its share of the fit, and is left out.
     """
-    share = sum(piece.seconds for piece in pieces) / workers
-    waiting, divided = list(pieces), []
-    while waiting:
-        piece = waiting.pop()
-        if workers > 1 and len(piece.pools) > 1 and piece.seconds > share:
-            waiting += halves(piece)
-        else:
-            divided.append(piece)
-    return divided
+    return divided(
+        pieces, workers, lambda piece: piece.seconds, lambda piece: halves(piece) if len(piece.pools) > 1 else ()
+    )
 
 
 def halves(piece: Piece) -> tuple[Piece, Piece]:
-    """Two pieces of about as many models each: the pools, the largest first, each to whichever has fewer so far."""
-    sides: tuple[list[tuple[str, int, float]], list[tuple[str, int, float]]] = [], []
-    models = [0, 0]
-    for pool in sorted(piece.pools, key=lambda pool: pool[1], reverse=True):
-        side = int(models[1] < models[0])
-        sides[side].append(pool)
-        models[side] += pool[1]
-    return _part(piece, sides[0]), _part(piece, sides[1])
+    """Two pieces of about as many models each."""
+    first, second = two_sides([models for _, models, _ in piece.pools])
+    return _part(piece, [piece.pools[i] for i in first]), _part(piece, [piece.pools[i] for i in second])
 
 
 def _part(piece: Piece, pools: Sequence[tuple[str, int, float]]) -> Piece:
