@@ -173,8 +173,7 @@ def _group(label: str, runs: Sequence[StoredRun], shown: Sequence[Metric]) -> Gr
     return replace(
         group,
         values={
-            one.name: _rounded([mean_over_seeds(members, one.name) for members in by_strategy.values()])
-            for one in shown
+            one.name: _mean([mean_over_seeds(members, one.name) for members in by_strategy.values()]) for one in shown
         },
         # Resamples are the same for every run on as many prompts, so means over runs are paired by prompt.
         intervals={
@@ -185,8 +184,8 @@ def _group(label: str, runs: Sequence[StoredRun], shown: Sequence[Metric]) -> Gr
     )
 
 
-def _rounded(values: Sequence[float]) -> float:
-    """Their mean; what differs by the order of a sum is to be the best together."""
+def _mean(values: Sequence[float]) -> float:
+    """Rounded, so that what differs by the order of a sum is the best together."""
     return round(float(np.mean(values)), 12)
 
 

@@ -52,7 +52,6 @@ def reasons(runs: Iterable[Run]) -> list[dict[str, Any]]:
             {
                 "label": label,
                 "first": first,
-                "count": len(members),
                 "runs": whole(len(members), "run"),
                 "where": where[0] if len(where) == 1 else whole(len(where), "scenario"),
             }

@@ -31,12 +31,12 @@ def shown(value: float, low: float, high: float, *, signed: bool = False) -> Sho
     """A number with three decimals and its interval."""
     if math.isnan(value):
         return Shown(MISSING, "", "")
-    mark = "" if not signed or math.isnan(low) else "up" if above(low) else "down" if above(-high) else ""
+    mark = "" if not signed or math.isnan(low) else "up" if above_zero(low) else "down" if above_zero(-high) else ""
     ends = "" if math.isnan(low) else f"[{fixed(low, signed)}, {fixed(high, signed)}]"
     return Shown(fixed(value, signed), ends, f"{value:.6f}", mark)
 
 
-def above(value: float) -> bool:
+def above_zero(value: float) -> bool:
     """Whether it is more than 0, and more than an error of rounding."""
     return round(value, DIGITS) > 0
 

@@ -16,7 +16,7 @@ from routereval.report.site.comparisons import Tested
 from routereval.report.site.credits import Credit
 from routereval.report.site.embedding import script_json
 from routereval.report.site.failures import failure_rows
-from routereval.report.site.formatting import DIGITS, Shown, above, shown, whole
+from routereval.report.site.formatting import DIGITS, Shown, above_zero, shown, whole
 from routereval.report.site.inventory import REFERENCE, Inventory, RouterEntry
 from routereval.report.site.naming import slug
 from routereval.report.site.stated import STATED, stated, stated_cells
@@ -62,8 +62,7 @@ def pages_of(
     benchmarks = benchmark_table(inventory, maker)
     yield Page("benchmarks.html", "benchmarks", {"here": "benchmarks"} | benchmarks)
     failures = failure_rows(inventory)
-    shown = {"rows": failures.rows, "reasons": failures.reasons, "lead": failures.lead, "stated": failures.stated}
-    yield Page("failures.html", "failures", {"here": "failures"} | shown)
+    yield Page("failures.html", "failures", {"here": "failures"} | vars(failures))
     from routereval.report.site.benchmark_page import benchmark_page
     from routereval.report.site.router_page import router_pages
 
@@ -165,7 +164,7 @@ def board_rows(inventory: Inventory, board: Board, credits: Mapping[int, Credit]
                 "position": int(board.position[i]),
                 "numbers": numbers(board.values[i]),
                 "leads": router.index == board.leader,
-                "same": not (math.isnan(low) or above(low) or above(-high)),
+                "same": not (math.isnan(low) or above_zero(low) or above_zero(-high)),
                 "have": int(board.have[i]),
                 "scenes": board.scenes,
                 "partial": bool(board.have[i] < board.scenes),
@@ -226,7 +225,7 @@ def benchmark_rows(inventory: Inventory, maker: BoardMaker) -> list[dict[str, An
                     "best_href": "" if first is None else router_path(inventory.routers[board.leader]),
                     "mu": shown(math.nan, math.nan, math.nan) if first is None else numbers(board.values[first])[0],
                     "gain": shown(math.nan, math.nan, math.nan) if first is None else numbers(board.values[first])[1],
-                    "better": sum(above(float(board.values[i, 1, 1])) for i in competing),
+                    "better": sum(above_zero(float(board.values[i, 1, 1])) for i in competing),
                     "origins": board.origins,
                 }
             )
