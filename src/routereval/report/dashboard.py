@@ -15,20 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import RenderableType
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
 from routereval.errors import ParameterError
 from routereval.progress import Activity, Event, OnEvent
-from routereval.report.terminal import QUIET_SECONDS, console, shown
-from routereval.report.time_left import TimeLeft
+from routereval.report.terminal import QUIET_SECONDS, bar_columns, console, shown
 
 STOPPING = "stopping: what runs is brought to its end; Ctrl-C again stops now"
 ROWS = 16
@@ -76,9 +69,7 @@ class Board(Progress):
         self._at = self._began = time.monotonic()
         self._last_failure = ""
         self._failed = self._done = 0
-        elapsed, left = (TextColumn("elapsed"), TimeElapsedColumn()), (TextColumn("left"), TimeLeft())
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *elapsed, *left)
-        super().__init__(*columns, **options)
+        super().__init__(*bar_columns(), **options)
         self._runs = self.add_task(what, total=total)
 
     def listen(self, event: Event) -> None:

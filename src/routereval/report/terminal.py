@@ -13,6 +13,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -68,11 +69,15 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
     if not bar_console.is_terminal:
         yield _lines(what, total)
         return
-    elapsed, left = (TextColumn("elapsed"), TimeElapsedColumn()), (TextColumn("left"), TimeLeft())
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *elapsed, *left)
-    with shown(Progress(*columns, console=bar_console, transient=True)) as bar:
+    with shown(Progress(*bar_columns(), console=bar_console, transient=True)) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
+
+
+def bar_columns() -> tuple[ProgressColumn, ...]:
+    """What stands on a bar's line: what is done, how much of it, since when, and when it will be over."""
+    elapsed, left = (TextColumn("elapsed"), TimeElapsedColumn()), (TextColumn("left"), TimeLeft())
+    return (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *elapsed, *left)
 
 
 @contextmanager
