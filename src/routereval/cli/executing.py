@@ -138,7 +138,9 @@ def _printing_to_stderr() -> Iterator[None]:
 def _flush() -> None:
     """Write out what Python and the C library hold for standard output."""
     for stream in (sys.stdout, sys.__stdout__):
+        # One may be closed, or not there at all.
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()  # type: ignore[union-attr]
+    # Where the C library cannot be had in this way, as on Windows, it has to do without.
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).fflush(None)

@@ -309,13 +309,12 @@ def _let_go(target: Path) -> None:
     try:
         with closing(sqlite3.connect(target, timeout=_LOCKED_SECONDS)) as old:
             old.execute("PRAGMA journal_mode = DELETE")
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
+        # Whatever else it is, a damaged file or none of SQLite's: to replace it is what was asked for.
         if "locked" in str(error):
             raise ResultsError(
                 f"results file {target} is open elsewhere; end what uses it, or write to another file"
             ) from error
-    except sqlite3.DatabaseError:
-        pass  # --force says that whatever it is may go.
     for ending in ("-wal", "-shm", "-journal"):
         with suppress(FileNotFoundError):
             target.with_name(target.name + ending).unlink()
