@@ -95,11 +95,14 @@ def _part(
     below = stated(one for board in found for one in board.origins)
     strategies = sorted({scene.strategy for scene in scenes})
     seeds = {run.spec.seed for scene in scenes for runs in inventory.scenes[scene].values() for run in runs}
+    encoders = sorted({scene.encoder for scene in scenes})
     over = f"the strategies {', '.join(strategies)}" if len(strategies) > 1 else f"strategy {strategies[0]}"
+    over += f" and {whole(len(seeds), 'seed')}" if len(seeds) > 1 else ""
+    over += f", and over the encoders {', '.join(encoders)}" if len(encoders) > 1 else ""
     shown = {
         "protocol": protocol,
         "sizes": sizes,
-        "over": over + (f" and {whole(len(seeds), 'seed')}" if len(seeds) > 1 else ""),
+        "over": over,
         "stated": below,
         "rows": [row for row, _ in rows],
     }

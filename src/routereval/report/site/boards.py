@@ -1,8 +1,9 @@
 """Leaderboards: a table for every choice of benchmark, pool size, strategy, protocol and encoder, each with intervals.
 
-Means are as :mod:`routereval.report.standings` has them: over a scenario's seeds, then the strategies, then pool sizes
-(and encoders), then benchmarks. Only scenarios that at least half as many routers have as the most common one are
-compared; a router that lacks any of these is shown with what it has and takes no part in ranks.
+Means are as :mod:`routereval.report.standings` has them: over a scenario's seeds, then the strategies, then pool sizes,
+then benchmarks. That refuses runs with several encoders on the same data; a table of all encoders counts a pool size
+once with each of them, as the pages say. Only scenarios that at least half as many routers have as the most common one
+are compared; a router that lacks any of these is shown with what it has and takes no part in ranks.
 """
 
 from __future__ import annotations
