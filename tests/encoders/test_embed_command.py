@@ -12,7 +12,6 @@ import pytest
 from numpy.typing import NDArray
 
 import routereval as rv
-from routereval import cli
 from routereval.encoders import ENCODERS
 from routereval.encoders.contract import Encoder, Keep
 from routereval.encoders.hashing import Hashing
@@ -35,29 +34,16 @@ class Ends(Encoder):
         return np.array([[ord(letter) for letter in t.ljust(3)] for t in texts], dtype=np.float32)
 
 
-@pytest.fixture
-def routereval(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
-    """Runs a command in a folder with a table, and with an encoder that reads three letters; gives code, out, err."""
+@pytest.fixture(name="routereval")
+def _routereval(routereval, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Runs a command in a folder with a table, and with an encoder that reads three letters."""
     lines = ["prompt_id,text,small,large", *(f"q{i},{'hard' if i % 3 else 'so'} {i},{i % 2},1" for i in range(40))]
     (tmp_path / "mine.csv").write_text("\n".join(lines))
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ROUTEREVAL_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("ROUTEREVAL_DATA", raising=False)
     real = rv.catalogue.import_object
     monkeypatch.setitem(ENCODERS._paths, "ends", "here:Ends")
     monkeypatch.setattr("routereval.catalogue.import_object", lambda path: Ends if path == "here:Ends" else real(path))
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["routereval", *words])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as leave:
-            code = int(leave.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+    return routereval
 
 
 def test_embeddings_are_written_in_the_order_of_the_prompts(routereval, tmp_path: Path) -> None:
