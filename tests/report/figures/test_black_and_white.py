@@ -20,8 +20,11 @@ OKABE_ITO = {"#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "
 ROUTERS = 12
 GOOD, BAD = [1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 1.0, 0.0]
 SCORES = [[1.0, 1.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]]
-SERIES = {"scaling": 6, "pool_size": 6, "learning_curve": 6, "entropy": ROUTERS, "shares": 3}
-"""Figures with a mark or a line for each router, and how many routers these have at least."""
+SERIES = {
+    **{"scaling": 6, "pool_size": 6, "learning_curve": 6, "entropy": ROUTERS, "shares": 3},
+    **{"strategies": 2, "gap_closed": 1, "calibration": 1},
+}
+"""Figures of lines and marks, and how many kinds of these they have at least; a router is a row where there are few."""
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def test_the_colours_are_okabe_and_itos_without_the_yellow_that_white_hides() ->
         assert len(set(palette)) == len(palette)
 
 
-@pytest.mark.parametrize("name", [name for name in FIGURES if name != "critical_difference"])
+@pytest.mark.parametrize("name", [name for name in FIGURES if name not in ("critical_difference", "coverage")])
 def test_what_differs_in_colour_differs_in_mark_dashes_or_hatching(name: str, many: Any) -> None:
     from matplotlib.colors import to_hex
 
@@ -66,7 +69,20 @@ def test_what_differs_in_colour_differs_in_mark_dashes_or_hatching(name: str, ma
         most = max(most, len({look[1:] for look in looks}))
         bars = {(to_hex(one.get_facecolor()), one.get_hatch()) for one in axes.patches}
         assert all(a[0] == b[0] or a[1] != b[1] for a, b in combinations(bars, 2)), axes.get_title()
-    assert most >= SERIES.get(name, 0)
+    assert most >= SERIES[name]
+
+
+def test_a_map_has_its_numbers_written_in_it(many: Any) -> None:
+    (view,) = views_of(many)
+    (axes,) = FIGURES["coverage"].draw(view.of_size(2)).figure.axes
+    written = {one.get_position(): one.get_text() for one in axes.texts}
+    # Each of the two models solves all that the other fails; of what it fails itself nothing stands there.
+    assert {at: written.get(at) for at in ((1.5, 0.5), (0.5, 1.5), (0.5, 0.5), (1.5, 1.5))} == {
+        **{(1.5, 0.5): "1", (0.5, 1.5): "1"},
+        **{(0.5, 0.5): None, (1.5, 1.5): None},
+    }
+    (mesh,) = axes.collections
+    assert mesh.get_array().compressed().tolist() == [1.0, 1.0]
 
 
 def test_mixtures_are_told_apart_by_p_at_their_ends_and_by_how_dark_they_are(many: Any) -> None:
