@@ -13,8 +13,7 @@ from rich.console import Console
 
 from routereval.errors import ParameterError
 from routereval.progress import Activity, Event
-from routereval.report import dashboard as module
-from routereval.report.dashboard import Board, Lines, dashboard, rate
+from routereval.report.dashboard import Board, dashboard
 
 
 def run_event(done: int, *, failed: int = 0, total: int = 4, error: str | None = None) -> Event:
@@ -76,22 +75,6 @@ def test_a_board_says_what_is_left_however_far_apart_runs_end() -> None:
     assert left() == "0:00:00"
 
 
-def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = iter([0.0, 5.0, 20.0, 21.0, 40.0])
-    monkeypatch.setattr(module.time, "monotonic", lambda: next(now))
-    said: list[str] = []
-    lines = Lines("running", 4, said.append)
-    for done in (1, 2, 3, 4):
-        lines(run_event(done, failed=1))
-    lines(Event("retry", {"what": "knn on a/all/3", "attempt": 2, "why": "it died"}))
-    lines(Event("stopping", {}))
-    assert said == [
-        "running: 2 of 4, 1 failed, 6.0 runs a minute, 20 s elapsed, about 20 s left",
-        "running: again: knn on a/all/3: it died",
-        "stopping: what runs is brought to its end; Ctrl-C again stops now",
-    ]
-
-
 def test_events_are_json_lines_appended_to_a_file(tmp_path: Path, capsys: Any) -> None:
     path = tmp_path / "events.jsonl"
     for _ in range(2):
@@ -132,11 +115,3 @@ def test_events_on_standard_error_come_alone(capsys: Any) -> None:
     out, said = capsys.readouterr()
     assert out == ""
     assert [json.loads(line)["event"] for line in said.splitlines()] == ["run", "stopping"]
-
-
-@pytest.mark.parametrize(
-    ("done", "seconds", "said"),
-    [(0, 0.0, "0.0 runs a second"), (300, 100.0, "3.0 runs a second"), (3, 60.0, "3.0 runs a minute")],
-)
-def test_a_slow_rate_is_said_by_the_minute(done: int, seconds: float, said: str) -> None:
-    assert rate(done, 0, seconds) == f"0 failed, {said}"

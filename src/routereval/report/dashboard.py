@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import sys
@@ -21,9 +20,9 @@ from rich.text import Text
 
 from routereval.errors import ParameterError
 from routereval.progress import Activity, Event, OnEvent
-from routereval.report.terminal import QUIET_SECONDS, bar_columns, console, shown
+from routereval.report.lines import STOPPING, Lines, rate
+from routereval.report.terminal import bar_columns, console, shown
 
-STOPPING = "stopping: what runs is brought to its end; Ctrl-C again stops now"
 ROWS = 16
 """How many workers are shown; a line says how many more there are."""
 
@@ -50,7 +49,9 @@ def dashboard(what: str, total: int, *, quiet: bool = False, events: str | None 
                 stack.enter_context(shown(board))
                 listeners.append(board.listen)
             else:
-                listeners.append(Lines(what, total))
+                lines = Lines(what, total)
+                stack.enter_context(lines.looking())
+                listeners.append(lines)
 
         def tell(event: Event) -> None:
             """Pass an event to everyone who listens."""
@@ -105,44 +106,6 @@ class Board(Progress):
         if len(self._activities) > ROWS:
             table.add_row("", f"and {len(self._activities) - ROWS} more", "")
         return table
-
-
-class Lines:
-    """A line now and then, where there is no terminal to draw on."""
-
-    def __init__(self, what: str, total: int, write: Callable[[str], object] | None = None):
-        self._what, self._total = what, total
-        self._write = write or _to_stderr
-        self._began = self._told = time.monotonic()
-
-    def __call__(self, event: Event) -> None:
-        """Say what an event says, where it is worth a line."""
-        fields = event.fields
-        if event.kind == "stopping":
-            self._write(STOPPING)
-        elif event.kind == "retry":
-            self._write(f"{self._what}: again: {fields['what']}: {fields['why']}")
-        elif event.kind == "run":
-            self._run(fields["done"], fields["failed"], fields["total"])
-
-    def _run(self, done: int, failed: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self._told < QUIET_SECONDS or done >= total:
-            return
-        self._told = now
-        elapsed = now - self._began
-        left = elapsed / done * (total - done)
-        self._write(
-            f"{self._what}: {done} of {total}, {rate(done, failed, elapsed)}, {elapsed:.0f} s elapsed, "
-            f"about {left:.0f} s left"
-        )
-
-
-def rate(done: int, failed: int, seconds: float) -> str:
-    """How many failed and how fast it goes: ``2 failed, 3.1 runs a second``."""
-    pace = done / max(seconds, 1e-9)
-    speed = f"{pace:.1f} runs a second" if pace >= 1 or done == 0 else f"{60 * pace:.1f} runs a minute"
-    return f"{failed} failed, {speed}"
 
 
 @contextmanager
@@ -205,12 +168,3 @@ def _appending(path: str) -> Iterator[None]:
             f"cannot write events to {path}: {error.strerror or error}; free some space, name another file, or leave "
             "--events out; every run that had ended is stored"
         ) from error
-
-
-def _to_stderr(line: str) -> None:
-    from routereval.report.printable import printable
-
-    # From within a signal handler the stream may be busy with another line: then this one is lost, and nothing else.
-    with contextlib.suppress(RuntimeError):
-        sys.stderr.write(printable(line) + "\n")
-        sys.stderr.flush()
