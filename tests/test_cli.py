@@ -11,7 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from routereval.cli import app
+
+COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
 ROW_KEYS = [
     *("scenario", "router", "params", "protocol", "encoder", "seed", "mu", "mu_low", "mu_high", "V_R", "V_B"),
     *("V_B_train", "E_p", "choice_entropy", "gap_closed", "regret", "seconds", "error"),
@@ -261,10 +265,18 @@ def test_verify_notices_a_changed_choice(routereval) -> None:
 
 
 def test_every_command_has_help_with_examples(routereval) -> None:
-    for command in ("run", "score", "results", "verify", "list", "show"):
+    for command in COMMANDS:
         done = routereval(command, "--help")
         assert done.code == 0
-        assert "Examples:\n    routereval " in done.out
+        assert f"Examples:\n    routereval {command}" in done.out, command
+
+
+def test_the_list_of_commands_says_of_each_what_its_own_help_says_first(routereval) -> None:
+    listed = " ".join(routereval("--help").out.split())
+    for command in COMMANDS:
+        first = routereval(command, "--help").out.split("\n\n")[1]
+        sentence = re.split(r"(?<=\w\.) ", " ".join(first.split()))[0]
+        assert f"{command} {sentence}" in listed
 
 
 def test_the_version_is_that_of_the_package(routereval) -> None:

@@ -4,21 +4,38 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from routereval.datasets import Datasets
     from routereval.progress import Advance
     from routereval.results import StoredRun
 
+
+class _Commands(TyperGroup):
+    """Commands that the help lists with their whole first sentence, however many lines it takes."""
+
+    # Any: typer has click's classes from click or from itself, by its version.
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name, None where there is none."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None and command.help:
+            first = " ".join(command.help.split("\n\n")[0].split())
+            command.short_help = re.split(r"(?<=\w\.) ", first)[0]
+        return command
+
+
 app = typer.Typer(
     name="routereval",
+    cls=_Commands,
     help="Measure routers: which language model should answer this prompt?",
     no_args_is_help=True,
     add_completion=False,
