@@ -18,7 +18,10 @@ from routereval.runner.splitting import label
 from routereval.runner.threads import cores
 
 NEAR_SECONDS, FAR_SECONDS = 0.05, 0.5
-"""How long a call to a process of ours and to anybody else's shall take that several small tasks share."""
+"""How long a call to a process of ours and to anybody else's shall take that several small tasks share.
+
+No task of it is begun later.
+"""
 
 Answer = list[RunResult] | Exception
 """What came of one task: its runs, or why there are none."""
@@ -56,7 +59,7 @@ class Crew(Protocol):
         """Begin these tasks in one call."""
 
     def answers(self, future: Future[Any], tasks: Sequence[Task]) -> list[Answer]:
-        """What came of each, once the future is done.
+        """What came of each that was begun, once the future is done: of the first at least, in their order.
 
         Raises
         ------
@@ -92,12 +95,14 @@ class LocalCrew:
         """Begin tasks in one call."""
         weight = sum(len(task.specs) for task in tasks)
         try:
-            return self._pool.send(call_of_each(tasks, self._threads), what=call_label(tasks), weight=weight)
+            return self._pool.send(
+                call_of_each(tasks, self._threads, self.call_seconds), what=call_label(tasks), weight=weight
+            )
         except Exception as error:
             return unsendable(tasks[0], error)
 
     def answers(self, future: Future[Any], tasks: Sequence[Task]) -> list[Answer]:
-        """What came of each."""
+        """What came of each that was begun."""
         error = future.exception()
         return list(future.result()) if error is None else [_exception(error)] * len(tasks)
 
@@ -131,12 +136,12 @@ class ExecutorCrew:
 
     def start(self, tasks: Sequence[Task]) -> Future[Any]:
         """Begin tasks in one call."""
-        future = self._executor.submit(perform_each, list(tasks), self._threads)
+        future = self._executor.submit(perform_each, list(tasks), self._threads, self.call_seconds)
         self._tasks[future] = call_label(tasks)
         return future
 
     def answers(self, future: Future[Any], tasks: Sequence[Task]) -> list[Answer]:
-        """What came of each."""
+        """What came of each that was begun."""
         self._tasks.pop(future, None)
         error = future.exception()
         if isinstance(error, BrokenExecutor):

@@ -98,7 +98,14 @@ class DaskCrew:
         self._calls[key] = _Call(what)
         try:
             future: Future[Any] = self._executor.submit(
-                perform_guarded, calls, facts(), self._limits, self._threads, self._client.id, **more
+                perform_guarded,
+                calls,
+                facts(),
+                self._limits,
+                self._threads,
+                self._client.id,
+                self.call_seconds,
+                **more,
             )
         except Exception as error:
             raise self._lost(error) from error
@@ -106,7 +113,7 @@ class DaskCrew:
         return future
 
     def answers(self, future: Future[Any], tasks: Sequence[Task]) -> list[Answer]:
-        """What came of each.
+        """What came of each that was begun.
 
         Raises
         ------

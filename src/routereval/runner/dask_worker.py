@@ -8,6 +8,7 @@ from __future__ import annotations
 import pickle
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from routereval.errors import ClusterError, WorkerError
@@ -17,9 +18,16 @@ from routereval.runner.process import Process
 
 
 def perform_guarded(
-    calls: Sequence[tuple[bytes, float]], expected: dict[str, str], limits: Limits, threads: int, topic: str
+    calls: Sequence[tuple[bytes, float]],
+    expected: dict[str, str],
+    limits: Limits,
+    threads: int,
+    topic: str,
+    seconds: float,
 ) -> list[bytes]:
     """On a Dask worker: each call in a process of its own, and the pickle of what came of it.
+
+    Those calls are left out that would begin after so many seconds, except the first.
 
     Parameters
     ----------
@@ -42,8 +50,11 @@ def perform_guarded(
         task = worker.state.tasks.get(key)
         return task is None or task.state != "executing"
 
-    replies = []
+    began = time.monotonic()
+    replies: list[bytes] = []
     for payload, weight in calls:
+        if replies and time.monotonic() - began >= seconds:
+            break
         try:
             if unwanted():
                 raise WorkerError("taken back")

@@ -7,10 +7,12 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from routereval.errors import ClusterError, LimitError, WorkerError
 from routereval.results import RunResult
+from routereval.results.run import canonical_json
 from routereval.runner.crews import Answer, Crew, DeathsError
 from routereval.runner.interrupts import Interrupts
 from routereval.runner.ledger import HELD_SECONDS, Ledger
@@ -47,6 +49,12 @@ class _Item:
         """Whether it computes on a GPU if there is one."""
         return needs_gpu(self.task) is not False
 
+    @cached_property
+    def kind(self) -> tuple[str, str, str, bool | None]:
+        """What takes about as long as others of its kind: a router with its parameters on a benchmark."""
+        spec = self.task.specs[0]
+        return spec.router, canonical_json(dict(spec.params)), spec.benchmark, needs_gpu(self.task)
+
 
 class Driver:
     """One suite on its way through a crew.
@@ -62,7 +70,8 @@ class Driver:
         # Those for a GPU apart: they shall not keep others waiting that need none.
         self._waiting: dict[bool, deque[_Item]] = {True: deque(), False: deque()}
         self._running: dict[Future[Any], tuple[list[_Item], float]] = {}
-        self._pace: dict[str, float] = {}
+        # Seconds that a task took, by its kind.
+        self._pace: dict[tuple[str, str, str, bool | None], float] = {}
         self._shown = 0.0
 
     def drive(self, tasks: Iterable[Task], interrupts: Interrupts) -> None:
@@ -122,7 +131,7 @@ class Driver:
         first = queue[0]
         room = 1 if first.alone else self._fitting(first, len(queue))
         items: list[_Item] = []
-        while queue and len(items) < room and (not items or self._alike(first, queue[0])):
+        while queue and len(items) < room and (not items or (queue[0].kind == first.kind and not queue[0].alone)):
             item = queue.popleft()
             left = self._ledger.left_of(item.task)
             if left is not None:
@@ -131,26 +140,24 @@ class Driver:
 
     def _fitting(self, item: _Item, waiting: int) -> int:
         """How many tasks like this one share a call: none so many that others have nothing to do at the end."""
-        seconds = self._pace.get(item.task.specs[0].router)
+        seconds = self._pace.get(item.kind)
         if seconds is None:
             return 1
         slots = (item.on_gpu and self._crew.gpus) or self._crew.workers
         return max(1, min(int(self._crew.call_seconds / max(seconds, 1e-4)), waiting // (4 * slots)))
 
-    def _alike(self, first: _Item, other: _Item) -> bool:
-        router = first.task.specs[0].router
-        same = other.task.specs[0].router == router and needs_gpu(other.task) == needs_gpu(first.task)
-        return same and not other.alone
-
     def _settle(self, future: Future[Any]) -> None:
         items, since = self._running.pop(future)
         tasks = [item.task for item in items]
         answers = self._crew.answers(future, tasks)
-        router, seconds = tasks[0].specs[0].router, (time.monotonic() - since) / len(tasks)
-        self._pace[router] = seconds if router not in self._pace else 0.5 * (self._pace[router] + seconds)
+        kind, seconds = items[0].kind, (time.monotonic() - since) / len(answers)
+        self._pace[kind] = 0.5 * (self._pace.get(kind, seconds) + seconds)
         together = len(items) > 1
-        for item, answer in zip(items, answers, strict=True):
+        for item, answer in zip(items, answers, strict=False):
             self._take(item, answer, together)
+        # The call had taken its time before it came to these.
+        left = items[len(answers) :]
+        self._waiting[items[0].on_gpu].extendleft(reversed(left))
 
     def _take(self, item: _Item, answer: Answer, together: bool) -> None:
         if not isinstance(answer, Exception):

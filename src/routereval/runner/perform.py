@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -31,9 +32,18 @@ def perform(task: Task, threads: int = 1) -> list[RunResult]:
             os._exit(0)  # a router forked and the copy came back from it: there is one driver
 
 
-def perform_each(tasks: Sequence[Task], threads: int = 1) -> list[list[RunResult]]:
-    """Several tasks in one call, where calls are dear."""
-    return [perform(task, threads) for task in tasks]
+def perform_each(tasks: Sequence[Task], threads: int = 1, seconds: float = float("inf")) -> list[list[RunResult]]:
+    """Several tasks in one call, where calls are dear: those of them that were begun within so many seconds.
+
+    How many fit was guessed beforehand. The first is always done, so that something comes of every call.
+    """
+    began = time.monotonic()
+    done: list[list[RunResult]] = []
+    for task in tasks:
+        if done and time.monotonic() - began >= seconds:
+            break
+        done.append(perform(task, threads))
+    return done
 
 
 def failed(task: Task, error: Exception) -> list[RunResult]:

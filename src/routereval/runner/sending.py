@@ -38,10 +38,10 @@ def call_of(task: Task, threads: int) -> bytes:
     return pickle.dumps((perform, (replace(task, policy=policy), threads)), protocol=pickle.HIGHEST_PROTOCOL)
 
 
-def call_of_each(tasks: Sequence[Task], threads: int) -> bytes:
-    """The call that does several tasks in a process of ours, pickled."""
+def call_of_each(tasks: Sequence[Task], threads: int, seconds: float) -> bytes:
+    """The call that does those of several tasks that a process of ours begins within so many seconds, pickled."""
     sent = [replace(task, policy=_Pickled(_policy(task.policy, False))) for task in tasks]
-    return pickle.dumps((perform_each, (sent, threads)), protocol=pickle.HIGHEST_PROTOCOL)
+    return pickle.dumps((perform_each, (sent, threads, seconds)), protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def forget() -> None:
