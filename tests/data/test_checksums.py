@@ -100,6 +100,44 @@ def test_a_file_of_sums_that_is_damaged_itself_is_said(data: BenchmarkData) -> N
         checksums.check(data.store_dir)
 
 
+@pytest.mark.parametrize(
+    ("kept", "lost"),
+    [(1, "embeddings.npy, meta.json, split_test.npy and 4 more"), (6, "text_offsets.npy, texts.npy"), (7, "texts.npy")],
+)
+def test_a_list_of_sums_that_was_cut_at_the_end_of_a_line_is_not_taken_for_whole(
+    data: BenchmarkData, kept: int, lost: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert data.store_dir is not None
+    sums = data.store_dir / checksums.NAME
+    sums.write_text("".join(sums.read_text().splitlines(keepends=True)[:kept]))
+    assert checksums.damaged(data.store_dir) == [f"SHA256SUMS lacks {lost}"]
+    with pytest.raises(DataError, match=f"SHA256SUMS lacks {lost}; remove the folder, and it is made again"):
+        as_a_worker_gets_it(data)
+    forget(monkeypatch)
+    assert store.find(data.data_hash) is None
+    assert f"is damaged: SHA256SUMS lacks {lost}; it is made again" in caplog.text
+
+
+def test_what_is_never_read_may_lie_beside_the_data(data: BenchmarkData, tmp_path: Path) -> None:
+    folder = tmp_path / "out" / "tiny"
+    write_folder(folder, data)
+    for name in ("README.md", ".DS_Store", "._bits.npy", ".nfs0001"):
+        (folder / name).write_text("by somebody else")
+    (folder / "figures").mkdir()
+    assert built_folders.load("tiny", tmp_path / "out").data_hash == data.data_hash
+    # An array that would be read as the data's own is another matter.
+    (folder / "observed.npy").write_bytes((folder / "bits.npy").read_bytes())
+    with pytest.raises(DataError, match=r"tiny is damaged: SHA256SUMS lacks observed\.npy"):
+        built_folders.load("tiny", tmp_path / "out")
+
+
+def test_a_folder_from_before_there_were_sums_is_taken_as_it_is(data: BenchmarkData) -> None:
+    assert data.store_dir is not None
+    (data.store_dir / checksums.NAME).unlink()
+    assert checksums.damaged(data.store_dir) == []
+    assert store.find(data.data_hash) is not None
+
+
 def test_other_data_under_the_same_path_are_refused(data: BenchmarkData) -> None:
     with pytest.raises(DataError, match=r"holds data .*, and ffff.* were planned"):
         store.reopen(data.store_dir, "f" * 64)

@@ -109,6 +109,23 @@ def test_what_arrives_damaged_is_not_kept(
     assert not list((tmp_path / "worker" / "store").iterdir())
 
 
+@pytest.mark.parametrize("cut_before", ["meta.json", "split_test.npy"])
+def test_a_list_of_sums_cut_at_the_end_of_a_line_is_half_of_the_data_and_not_kept(
+    data: BenchmarkData, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_before: str
+) -> None:
+    assert data.store_dir is not None
+    bad = tmp_path / "bad"
+    shutil.copytree(data.store_dir, bad)
+    sums = (bad / checksums.NAME).read_text().splitlines(keepends=True)
+    kept = [line for line in sums if line.split()[1] < cut_before]
+    assert 0 < len(kept) < len(sums)
+    (bad / checksums.NAME).write_text("".join(kept))
+    remote.publish(bad, data.data_hash, url)
+    with pytest.raises(DataError, match=f"is damaged: SHA256SUMS lacks {cut_before}.* puts it there again"):
+        on_another_machine(data, url, tmp_path, monkeypatch)
+    assert not list((tmp_path / "worker" / "store").iterdir())
+
+
 def test_data_that_nobody_published_are_missing(
     data: BenchmarkData, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

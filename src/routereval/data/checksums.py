@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from routereval.errors import DataError
 
 NAME = "SHA256SUMS"
+META = "meta.json"
 
 
 def write(folder: Path, known: dict[str, str] | None = None) -> None:
@@ -50,15 +52,29 @@ def read(folder: Path) -> dict[str, str]:
 
 
 def damaged(folder: Path) -> list[str]:
-    """What is wrong with each file that is not what was written, a sentence each; empty where all are."""
+    """What is wrong with files that are not what was written, in sentences; empty where all are.
+
+    A list of sums that was cut at the end of a line is a list still: an array without a sum is one that nobody vouches
+    for. What else lies there (a README, notes of a file manager) is never read, and may.
+    """
+    sums = read(folder)
     wrong = []
-    for name, expected in read(folder).items():
+    for name, expected in sums.items():
         path = folder / name
         if not path.is_file():
             wrong.append(f"{name} is missing")
         elif (actual := sha256_of(path)) != expected:
             wrong.append(f"{name} has sha256 {actual[:12]}..., {expected[:12]}... was written")
+    if sums:
+        wrong += unlisted(sums, (path.name for path in folder.iterdir() if _is_data(path.name)))
     return wrong
+
+
+def unlisted(sums: Collection[str], names: Iterable[str]) -> list[str]:
+    """A sentence about those files that have no sum; none where all of them have one."""
+    without = sorted(set(names).difference(sums))
+    more = f" and {len(without) - 3} more" if len(without) > 3 else ""
+    return [f"{NAME} lacks {', '.join(without[:3])}{more}"] if without else []
 
 
 def check(folder: Path) -> None:
@@ -75,10 +91,15 @@ def check(folder: Path) -> None:
 def how_to_rebuild(folder: Path) -> str:
     """What to do about a damaged folder."""
     try:
-        source = json.loads((folder / "meta.json").read_text(encoding="utf-8"))["source"]
+        source = json.loads((folder / META).read_text(encoding="utf-8"))["source"]
     except (OSError, ValueError, KeyError, TypeError):
         source = "its source"
     return f"remove the folder, and it is made again from {source} by the same command"
+
+
+def _is_data(name: str) -> bool:
+    """Whether it is one of the files that a folder is read from."""
+    return name == META or (name.endswith(".npy") and not name.startswith("."))
 
 
 def sha256_of(path: Path) -> str:

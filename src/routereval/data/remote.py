@@ -8,9 +8,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +84,7 @@ def fetch(data_hash: str, where: str, into: Path) -> None:
             raise
         except Exception as error:
             raise DataError(f"cannot read the store {where}: {type(error).__name__}: {error}") from error
-        if wrong := checksums.damaged(temporary):
+        if wrong := checksums.damaged(temporary) or _left_out(temporary):
             raise DataError(
                 f"{where}/{data_hash} is damaged: {'; '.join(wrong)}; "
                 "remove it there, and the driver puts it there again"
@@ -95,6 +97,14 @@ def fetch(data_hash: str, where: str, into: Path) -> None:
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _left_out(folder: Path) -> list[str]:
+    """What the data are made of and the list of sums does not name: it was cut, and so is this copy."""
+    names = [checksums.META]
+    with suppress(OSError, ValueError, TypeError, KeyError):  # which is for whoever opens it to say
+        names += [f"{name}.npy" for name in json.loads((folder / checksums.META).read_text(encoding="utf-8"))["arrays"]]
+    return checksums.unlisted(checksums.read(folder), names)
 
 
 def _put(files: Any, folder: Path, target: str) -> None:
