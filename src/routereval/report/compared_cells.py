@@ -14,7 +14,7 @@ from routereval.errors import ParameterError
 from routereval.policies import defaults_of
 from routereval.references import REFERENCES
 from routereval.report.provenance import Origin, origin_of
-from routereval.report.unmixed import notes_on_data, of_choice, refuse_mixed
+from routereval.report.unmixed import notes_on_data, of_choice, refuse_mixed, with_one_encoder
 from routereval.results import RunSpec, StoredRun
 from routereval.results.records import ScenarioRecord
 from routereval.results.run import PREDICTIONS_FILE, canonical_json, router_label
@@ -142,12 +142,12 @@ def gather(
     if len(chosen) < 2:
         there, names = ", ".join(sorted(chosen)) or "none", sorted(set(labels.values()))
         raise ParameterError(f"two routers at least are compared; found {there}, of {', '.join(names)}")
-    refuse_mixed([head.spec for head in heads if labels[_identity(head.spec)] in chosen])
+    taken = [head for head in heads if labels[_identity(head.spec)] in chosen]
+    refuse_mixed([head.spec for head in taken])
     members: dict[CellKey, dict[str, _Member]] = {}
-    for head in heads:
+    for head in with_one_encoder(taken):
         label = labels[_identity(head.spec)]
-        if label in chosen:
-            members.setdefault(_cell(head.spec), {}).setdefault(label, _Member()).runs.append(head)
+        members.setdefault(_cell(head.spec), {}).setdefault(label, _Member()).runs.append(head)
     notes = _newest_only(members)
     notes += notes_on_data(run.spec for cell in members.values() for member in cell.values() for run in member.runs)
     _read(source, members)

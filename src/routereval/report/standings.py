@@ -20,7 +20,7 @@ from routereval.data.outcome import Outcome
 from routereval.policies import defaults_of
 from routereval.references import REFERENCES
 from routereval.report.provenance import Provenance, origin_of, provenance_of
-from routereval.report.unmixed import notes_on_data, of_choice, refuse_mixed
+from routereval.report.unmixed import notes_on_data, of_choice, refuse_mixed, with_one_encoder
 from routereval.results import StoredRun
 from routereval.results.run import router_label
 from routereval.stats import Interval, interval, resampled_means
@@ -133,6 +133,7 @@ def standings_of(runs: Iterable[StoredRun], *, protocol: str | None = None, enco
     taken = [run for run in runs if run.spec.router not in REFERENCES and run.spec.train_size is None]
     taken = of_choice(taken, protocol, encoder)
     refuse_mixed([run.spec for run in taken])
+    taken = with_one_encoder(taken)
     by_router: dict[str, dict[Cell, list[StoredRun]]] = {}
     for run in taken:
         spec = run.spec
