@@ -69,7 +69,7 @@ def test_a_conflict_is_named_exits_with_1_and_writes_nothing_until_told_whom_to_
     done = routereval("merge", "a.sqlite", "b.sqlite", "--out", "all.sqlite")
     assert done.code == 1
     n = len(scenario.test)
-    assert rf"conflict: \x1b[31mevil on {SCENARIO} (seed 0, key " in done.out
+    assert rf"conflict: \x1b[31mevil on {SCENARIO} (strict, encoder {scenario.encoder}, seed 0, key " in done.out
     assert f"a.sqlite and b.sqlite: choices differ on {n} of {n} prompts" in done.out
     assert "\x1b" not in done.out
     assert "1 conflicts, so all.sqlite was not written; say whom to believe with --prefer" in done.err
@@ -122,6 +122,17 @@ def test_a_submission_is_checked_then_added_to_a_leaderboard(routereval, scenari
     assert [one.router for one in submissions_in(Path("board.sqlite"))] == ["file:ours"]
     assert "ours" in routereval("results", "board.sqlite").out
     assert routereval("verify", "board.sqlite").code == 0
+
+
+def test_the_encoder_of_a_submission_is_the_one_of_its_description(routereval, scenario: rv.Scenario) -> None:
+    folder = str(a_folder(scenario, [0] * len(scenario.test), encoder="my-own-9"))
+    checked = routereval("submit", "--check", folder)
+    assert "protocol strict; encoder my-own-9; seed 0; data demo_chat " in checked.out
+    assert f"encoder {scenario.encoder};" not in checked.out
+    # It is stored as any predictions on these data are, under the key that it always had.
+    routereval("submit", folder, "--to", "board.sqlite")
+    (row,) = json.loads(routereval("results", "board.sqlite", "--json").out)
+    assert row["encoder"] == scenario.encoder
 
 
 def test_an_oracle_is_turned_away_with_the_reason_and_nothing_is_added(routereval, scenario: rv.Scenario) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -199,8 +200,11 @@ def _print_submission(report: Report) -> None:
     from routereval.report.printable import printable
     from routereval.results import StoredRun
 
-    if report.results:
-        print_runs([StoredRun.of(result) for result in report.results], as_json=False)
+    if report.results and report.submission is not None:
+        # Predictions are stored with the encoder of the data; which one made them its description alone says.
+        said = str(report.submission.metadata["encoder"])
+        runs = [StoredRun.of(result) for result in report.results]
+        print_runs([replace(run, spec=replace(run.spec, encoder=said)) for run in runs], as_json=False)
     shown: dict[tuple[str, str], int] = {}
     for one in report.findings:
         kind = one.check, one.status
