@@ -94,7 +94,7 @@ def test_other_choices_under_one_key_are_a_conflict_that_is_named_and_nothing_is
     assert not (tmp_path / "all.sqlite").exists()
     assert left_over(tmp_path) == []
     (conflict,) = report.conflicts
-    assert conflict.what.startswith("knn on mine/all/2")
+    assert conflict.what.startswith("knn on mine/all/2 (strict, encoder none, seed 0, key ")
     assert conflict.files == (a, b)
     assert conflict.taken is None
     choices, metrics = conflict.differences

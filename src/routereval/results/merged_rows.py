@@ -75,6 +75,13 @@ def run_differences(one: Row, other: Row) -> list[str]:
     return _choices(one["choices"], other["choices"]) + _metrics(one["metrics"], other["metrics"])
 
 
+def _run_name(row: Row) -> str:
+    size = row.get("train_size")
+    asked = [str(row["protocol"]), f"encoder {row['encoder']}", f"seed {row['seed']}"]
+    asked += [] if size is None else [f"{size} training prompts"]
+    return f"{row['router']} on {row['scenario']} ({', '.join(asked)}, key {row['key'][:12]})"
+
+
 def _choices(one: bytes | None, other: bytes | None) -> list[str]:
     if one == other:
         return []
@@ -133,7 +140,9 @@ def point_differences(one: Row, other: Row) -> list[str]:
 def _point_name(row: Row) -> str:
     try:
         spec = json.loads(row["spec"])
-        return f"curve of {spec['policy']} on {spec['benchmark']}, m = {row['m']}"
+        # The oracle's and chance's have neither.
+        by = "" if spec["protocol"] == "none" else f" ({spec['protocol']}, encoder {spec['encoder']})"
+        return f"curve of {spec['policy']} on {spec['benchmark']}, m = {row['m']}{by}"
     except _DAMAGE:
         return f"curve {row['curve']}, m = {row['m']}"
 
@@ -201,7 +210,7 @@ RULES = (
             *("prompts", "models", "columns", "per_prompt", "counted", "share", "choices"),
         ),
         differences=run_differences,
-        name=lambda row: f"{row['router']} on {row['scenario']} (seed {row['seed']}, key {row['key'][:12]})",
+        name=_run_name,
         succeeded=lambda row: row["error"] is None,
         date=lambda row: str(row["ended"]),
         richness=_columns_of,
