@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,27 @@ def test_no_table_lets_an_escape_through() -> None:
         assert "\x1b" not in text
         assert "\u202e" not in text
         assert r"\x1b[31m" in text
+
+
+def test_a_name_with_a_line_break_is_one_row_and_a_prompt_keeps_its_lines() -> None:
+    rows = [{"router": "good\nbad", "rank": "1.0"}, {"router": "x", "rank": "2.0"}]
+    lines = [line.split() for line in drawn(listing_table(rows, words=False)).splitlines() if line.strip()]
+    assert lines[2:] == [[r"good\nbad", "1.0"], ["x", "2.0"]]
+    said = drawn(listing_table([{"prompt": "q0", "text": "two\nlines"}]))
+    assert [line.split() for line in said.splitlines()][3:5] == [["q0", "two"], ["lines"]]
+
+
+def test_rank_says_each_router_on_one_line(tmp_path: Path) -> None:
+    from routereval.results import ResultStore
+
+    scenario = rv.load_scenario("demo_math/all_strong/3")
+    with ResultStore(tmp_path / "r.sqlite") as store:
+        for router, name in ((rv.KNN(), "knn"), (rv.BestSingle(), "file:mine\nprotocol paper; encoder none")):
+            made = rv.evaluate(router, scenario)
+            store.put(replace(made, spec=replace(made.spec, router=name)))
+    printed = CliRunner().invoke(app, ["rank", str(tmp_path / "r.sqlite")]).stdout
+    assert printed.count(r"mine\nprotocol paper; encoder none") >= 2
+    assert not any(line.startswith("protocol paper") for line in printed.splitlines())
 
 
 def test_nor_does_markdown() -> None:

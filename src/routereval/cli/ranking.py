@@ -30,6 +30,7 @@ def rank(
 ) -> None:
     """Compare all stored routers: mean ranks, gain over the best single model, seconds; nothing is run."""
     from routereval.report.critical_difference import save_diagram
+    from routereval.report.printable import printable
     from routereval.report.standings import standings_of
     from routereval.report.standings_table import (
         ERRORS,
@@ -64,13 +65,14 @@ def rank(
     terminal = console()
     for rows in (overall_rows(standings), gain_rows(standings)):
         terminal.print(listing_table(rows, words=False))
+    # A name may hold a line break; every row and every sentence stays one.
     for line in legend(standings):
-        terminal.print(line, markup=False, style="dim")
+        terminal.print(printable(line), markup=False, style="dim")
     for line in sentences(standings):
-        terminal.print(line, markup=False)
+        terminal.print(printable(line), markup=False)
     for line in (*(f"note: {one}" for one in standings.notes), *statement(standings)):
-        terminal.print(line, markup=False, style="dim")
+        terminal.print(printable(line), markup=False, style="dim")
     for line in standings.errors[:ERRORS]:
-        terminal.print(f"failed: {line}", markup=False, style="red")
+        terminal.print(printable(f"failed: {line}"), markup=False, style="red")
     if plot is not None:
         terminal.print(f"drawn: {plot}", markup=False)

@@ -105,17 +105,21 @@ def listing_table(rows: Sequence[Mapping[str, Any]], *, words: bool = True) -> T
     for name in rows[0] if rows else ():
         table.add_column(Text(name.replace("_", " ") if words else printable(name)))
     for row in rows:
-        table.add_row(*map(_in_a_row, row.values()))
+        table.add_row(*(_in_a_row(value, lines=name == PROMPT) for name, value in row.items()))
     return table
 
 
-def _in_a_row(value: Any) -> Text:
+PROMPT = "text"
+"""What a prompt says: the one thing in a listing that may be of several lines."""
+
+
+def _in_a_row(value: Any, *, lines: bool) -> Text:
     if isinstance(value, Mapping):
         text = ", ".join(key if one is None else f"{key}={one}" for key, one in value.items())
     else:
         text = ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
     # Text, never a string: what stands in [ ] would be taken for markup.
-    return Text(printable(text, keep="\n"))
+    return Text(printable(text, keep="\n" if lines else ""))
 
 
 def details_table(row: Mapping[str, Any]) -> Table:
