@@ -128,6 +128,17 @@ def test_on_a_cluster_with_a_gpu_it_is_asked_for_by_who_wants_one_and_by_who_tak
     assert [how.get("resources") for how in client.submitted] == [{"GPU": 1}, {"GPU": 1}, None]
 
 
+def test_a_worker_with_a_gpu_does_first_what_only_it_can_do() -> None:
+    with_gpu, without = FakeClient(0, 1, 0), FakeClient(0, 0)
+    for client in (with_gpu, without):
+        crew = DaskCrew(client)
+        for task in tasks_of(Placed("cpu"), Placed(), Neural()):
+            crew.start([task])
+    # Dask's default is 0, and a higher one comes first.
+    assert [how.get("priority", 0) for how in with_gpu.submitted] == [0, 1, 1]
+    assert [how.get("priority", 0) for how in without.submitted] == [0, 0]
+
+
 def test_without_a_gpu_who_wants_one_fails_with_what_to_do_and_who_would_take_one_does_without() -> None:
     client = FakeClient(0, 0)
     wants, takes = (DaskCrew(client).start([task]) for task in tasks_of(Placed(), Neural()))
