@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from itertools import combinations
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from routereval.data.outcome import standing
+from routereval.data.prediction import Prediction, softmax
+from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
 from routereval.errors import ParameterError
-from routereval.routers.forests import some_of
+from routereval.routers.components import principal_components, projected
+from routereval.routers.forests import as_arrays, means_of, some_of
 
 
 def strongest(train: Partition, top: int) -> NDArray[np.intp]:
@@ -51,8 +55,68 @@ def placed(scores: NDArray[np.float64], top: NDArray[np.intp], means: NDArray[np
     return everyone
 
 
-class RefittedPairs:
-    """A new fit without growing a forest again, where it would be the same forests or some of them."""
+class PairForests(ABC):
+    """A forest for each pair of the models that are best on train; what they say is drawn towards the usual.
+
+    Subclasses are dataclasses with the parameters named here. They say what a pair's forest learns (``_grown``,
+    ``_at_node``) and how the pairs decide (``_decided``).
+    """
+
+    columnwise: ClassVar[bool] = False
+    top: int
+    components: int
+    shrinkage: float
+
+    def fit(self, train: Partition, val: Partition | None = None) -> Self:
+        """Grow the forests on principal components of the embeddings.
+
+        Raises
+        ------
+        ParameterError : a parameter outside its range.
+        """
+        self.check()
+        embeddings = train.queries.require_embeddings()
+        self.components_ = principal_components(embeddings, self.components)
+        features = projected(embeddings, self.components_)
+        self.means_ = np.nan_to_num(train.target_means)
+        self.standing_ = standing_on(train)
+        self.top_ = strongest(train, self.top)
+        self.pairs_ = pairs_of(len(self.top_))
+        self.usual_, forests = self._grown(train, features)
+        self.forests_ = as_arrays(forests, self._at_node) if forests else None
+        return self
+
+    def predict(self, queries: Queries) -> Prediction:
+        """What comes of the pairs for each model that met others, (n, m); the models that met none below."""
+        features = projected(queries.require_embeddings(), self.components_)
+        if self.forests_ is None:
+            scores = np.tile(self.means_, (len(features), 1))
+        else:
+            expected = (1 - self.shrinkage) * means_of(self.forests_, features) + self.shrinkage * self.usual_
+            scores = placed(self._decided(expected), self.top_, self.means_)
+        return Prediction(scores, softmax(scores))
+
+    @abstractmethod
+    def check(self) -> None:
+        """Refuse parameters outside their ranges.
+
+        Raises
+        ------
+        ParameterError : says which.
+        """
+
+    @abstractmethod
+    def _grown(self, train: Partition, features: NDArray[np.float32]) -> tuple[NDArray[np.float64], list[Any]]:
+        """What is usual for each pair of ``pairs_``, (pairs,), and its forest."""
+
+    @staticmethod
+    @abstractmethod
+    def _at_node(values: NDArray[np.float64], forest: Any) -> NDArray[np.float64]:
+        """What each node of a forest's trees says, (nodes,), from its weights of the classes, (nodes, classes)."""
+
+    @abstractmethod
+    def _decided(self, expected: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores of the models that met, (n, k), from what is expected of each pair, (n, pairs)."""
 
     def refitted(self, parameters: Mapping[str, Any]) -> Self | None:
         """What a new fit with these parameters on the same prompts would be, sharing the forests.

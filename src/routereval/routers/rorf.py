@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from routereval.data.labels import pool_labels
-from routereval.data.prediction import Prediction, softmax
-from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
 from routereval.errors import ParameterError
-from routereval.routers.components import principal_components, projected
-from routereval.routers.forests import as_arrays, means_of
-from routereval.routers.pairs import RefittedPairs, balance, check_pairs, pairs_of, placed, standing_on, strongest
+from routereval.routers.pairs import PairForests, balance, check_pairs
 
 _FIRST, _SECOND = 2, 1
 """The classes in which only the first, only the second of a pair is right; 0 is neither, 3 both."""
 
 
 @dataclass
-class RoRF(RefittedPairs):
+class RoRF(PairForests):
     """Random forests of four classes: who of two models is right (RoRF, Not Diamond 2024: 100 trees of depth 20).
 
         a_ij(x) = (1 - shrinkage) (P(only i right | x) - P(only j right | x)) + shrinkage (share_i - share_j)
@@ -43,7 +39,6 @@ class RoRF(RefittedPairs):
     shrinkage : share of what the train scores say of a pair whatever the prompt, 0 to 1.
     """
 
-    columnwise: ClassVar[bool] = False
     search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
         "top": (6, 3),
         "min_leaf": (5, 1, 20),
@@ -58,27 +53,6 @@ class RoRF(RefittedPairs):
     shrinkage: float = 0.3
     seed: int = 0
 
-    def fit(self, train: Partition, val: Partition | None = None) -> Self:
-        """Grow a forest for each pair, on the prompts that both were observed on.
-
-        Raises
-        ------
-        ParameterError : a parameter outside its range.
-        """
-        self.check()
-        embeddings = train.queries.require_embeddings()
-        self.components_ = principal_components(embeddings, self.components)
-        features = projected(embeddings, self.components_)
-        self.means_ = np.nan_to_num(train.target_means)
-        self.standing_ = standing_on(train)
-        self.top_ = strongest(train, self.top)
-        self.pairs_ = pairs_of(len(self.top_))
-        right = _right(train)[:, self.top_]
-        self.usual_ = np.array([_usual(right[:, pair]) for pair in self.pairs_])
-        forests = [self._grow(features, right[:, pair]) for pair in self.pairs_]
-        self.forests_ = as_arrays(forests, _advantage) if forests else None
-        return self
-
     def check(self) -> None:
         """Refuse parameters outside their ranges.
 
@@ -91,18 +65,23 @@ class RoRF(RefittedPairs):
         if not 0 < self.max_features <= 1:
             raise ParameterError(f"rorf has max_features = {self.max_features}; it must be above 0 and at most 1")
 
-    def predict(self, queries: Queries) -> Prediction:
-        """Mean advantages over the models met, (n, m); the others below."""
-        features = projected(queries.require_embeddings(), self.components_)
-        if self.forests_ is None:
-            scores = np.tile(self.means_, (len(features), 1))
-        else:
-            advantages = (1 - self.shrinkage) * means_of(self.forests_, features) + self.shrinkage * self.usual_
-            scores = placed(balance(advantages, self.pairs_, len(self.top_)), self.top_, self.means_)
-        return Prediction(scores, softmax(scores))
+    def _grown(self, train: Partition, features: NDArray[np.float32]) -> tuple[NDArray[np.float64], list[Any]]:
+        right = _right(train)[:, self.top_]
+        usual = np.array([_usual(right[:, pair]) for pair in self.pairs_])
+        return usual, [self._grow(features, right[:, pair]) for pair in self.pairs_]
+
+    def _decided(self, expected: NDArray[np.float64]) -> NDArray[np.float64]:
+        return balance(expected, self.pairs_, len(self.top_))
+
+    @staticmethod
+    def _at_node(values: NDArray[np.float64], forest: Any) -> NDArray[np.float64]:
+        """P(only the first is right) - P(only the second is)."""
+        worth = np.select([forest.classes_ == _FIRST, forest.classes_ == _SECOND], [1.0, -1.0])
+        advantage: NDArray[np.float64] = values @ worth / values.sum(axis=1)
+        return advantage
 
     def _grow(self, features: NDArray[np.float32], right: NDArray[np.float32]) -> Any:
-        """The forest of one pair, from whether its two models were right (n, 2)."""
+        """The forest of one pair, from whether its two models were right (n, 2), where both were observed."""
         from sklearn.ensemble import RandomForestClassifier
 
         both = ~np.isnan(right).any(axis=1)
@@ -131,10 +110,3 @@ def _usual(right: NDArray[np.float32]) -> float:
     differences = right[:, 0] - right[:, 1]
     seen = ~np.isnan(differences)
     return float(differences[seen].mean()) if seen.any() else 0.0
-
-
-def _advantage(values: NDArray[np.float64], forest: Any) -> NDArray[np.float64]:
-    """P(only the first is right) - P(only the second is) in each node."""
-    worth = np.select([forest.classes_ == _FIRST, forest.classes_ == _SECOND], [1.0, -1.0])
-    advantage: NDArray[np.float64] = values @ worth / values.sum(axis=1)
-    return advantage

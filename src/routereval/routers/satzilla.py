@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from routereval.data.prediction import Prediction, softmax
-from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
-from routereval.routers.components import principal_components, projected
-from routereval.routers.forests import as_arrays, means_of
-from routereval.routers.pairs import RefittedPairs, balance, check_pairs, pairs_of, placed, standing_on, strongest
+from routereval.routers.pairs import PairForests, balance, check_pairs
 
 _MARGIN = 0.2
 """What the mean margin counts beside a vote: it decides between equal votes and nothing else."""
 
 
 @dataclass
-class SATzilla(RefittedPairs):
+class SATzilla(PairForests):
     """Pairwise cost-sensitive classification and a vote (SATzilla, Xu, Hutter, Hoos and Leyton-Brown 2012).
 
         P_ij(x) = (1 - shrinkage) forest_ij(x) + shrinkage usual_ij
@@ -39,7 +35,6 @@ class SATzilla(RefittedPairs):
     shrinkage : share of the usual winner in a pair's probability, 0 to 1. At 1 every prompt's votes are the same.
     """
 
-    columnwise: ClassVar[bool] = False
     search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
         "top": (10, 5),
         "min_leaf": (5, 2, 15),
@@ -52,29 +47,23 @@ class SATzilla(RefittedPairs):
     shrinkage: float = 0.3
     seed: int = 0
 
-    def fit(self, train: Partition, val: Partition | None = None) -> Self:
-        """Grow a forest for each pair, on the prompts on which the two differ.
-
-        Raises
-        ------
-        ParameterError : a parameter outside its range.
-        """
-        self.check()
-        embeddings = train.queries.require_embeddings()
-        self.components_ = principal_components(embeddings, self.components)
-        features = projected(embeddings, self.components_)
-        self.means_ = np.nan_to_num(train.target_means)
-        self.standing_ = standing_on(train)
-        self.top_ = strongest(train, self.top)
-        self.pairs_ = pairs_of(len(self.top_))
+    def _grown(self, train: Partition, features: NDArray[np.float32]) -> tuple[NDArray[np.float64], list[Any]]:
         targets = train.targets[:, self.top_].astype(np.float64)
         gains = np.nan_to_num(targets[:, self.pairs_[:, 0]] - targets[:, self.pairs_[:, 1]])
         # One more win for either side: a pair that never differed is even.
         won, lost = np.maximum(gains, 0).sum(axis=0) + 0.5, np.maximum(-gains, 0).sum(axis=0) + 0.5
-        self.usual_ = won / (won + lost)
-        forests = [self._grow(features, gain) for gain in gains.T]
-        self.forests_ = as_arrays(forests, _first_wins) if forests else None
-        return self
+        return won / (won + lost), [self._grow(features, gain) for gain in gains.T]
+
+    def _decided(self, expected: NDArray[np.float64]) -> NDArray[np.float64]:
+        margins, k = 2 * expected - 1, len(self.top_)
+        votes = (1 + balance(np.sign(margins), self.pairs_, k)) / 2
+        return votes + _MARGIN / max(1, k - 1) * balance(margins, self.pairs_, k)
+
+    @staticmethod
+    def _at_node(values: NDArray[np.float64], forest: Any) -> NDArray[np.float64]:
+        """P(the first is better)."""
+        share: NDArray[np.float64] = values[:, forest.classes_].sum(axis=1) / values.sum(axis=1)
+        return share
 
     def check(self) -> None:
         """Refuse parameters outside their ranges.
@@ -86,22 +75,8 @@ class SATzilla(RefittedPairs):
         counts = {what: getattr(self, what) for what in ("trees", "min_leaf", "components")}
         check_pairs("satzilla", top=self.top, shrinkage=self.shrinkage, **counts)
 
-    def predict(self, queries: Queries) -> Prediction:
-        """Votes, (n, m); the models that do not vote below."""
-        features = projected(queries.require_embeddings(), self.components_)
-        if self.forests_ is None:
-            scores = np.tile(self.means_, (len(features), 1))
-        else:
-            wins = (1 - self.shrinkage) * means_of(self.forests_, features) + self.shrinkage * self.usual_
-            margins = 2 * wins - 1
-            k = len(self.top_)
-            votes = (1 + balance(np.sign(margins), self.pairs_, k)) / 2
-            votes += _MARGIN / max(1, k - 1) * balance(margins, self.pairs_, k)
-            scores = placed(votes, self.top_, self.means_)
-        return Prediction(scores, softmax(scores))
-
     def _grow(self, features: NDArray[np.float32], gains: NDArray[np.float64]) -> Any:
-        """The forest of one pair, from how much better its first model was (n,)."""
+        """The forest of one pair, from how much better its first model was (n,), where they differ."""
         from sklearn.ensemble import RandomForestClassifier
 
         forest = RandomForestClassifier(self.trees, min_samples_leaf=self.min_leaf, random_state=self.seed, n_jobs=-1)
@@ -110,9 +85,3 @@ class SATzilla(RefittedPairs):
             # Nothing to learn: two equal prompts, one for either side, stand for that.
             return forest.set_params(bootstrap=False).fit(features[[0, 0]], [False, True])
         return forest.fit(features[differ], gains[differ] > 0, sample_weight=np.abs(gains[differ]))
-
-
-def _first_wins(values: NDArray[np.float64], forest: Any) -> NDArray[np.float64]:
-    """P(the first is better) in each node."""
-    share: NDArray[np.float64] = values[:, forest.classes_].sum(axis=1) / values.sum(axis=1)
-    return share
