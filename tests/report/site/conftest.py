@@ -18,7 +18,8 @@ from routereval.results.submitted import Submission, put_submission
 SCRIPT = "<script>alert(1)</script>"
 LINK = '<b>bold</b> &lt;img src=x onerror=alert(2)&gt; %{y} {{ 7*7 }} "quoted"'
 FORMULA = "=cmd|' /C calc'!A0"
-BENCHMARKS = ("<script>alert(1)<\\script>", "..\\..\\two")
+TURNED = "\u202egnp.exe\x1b[31m\x9bred\nProtocol paper; encoder none"
+BENCHMARKS = ("<script>alert(1)<\\script>", "..\\..\\two\u2066\x1b]0;x\nSeed nought")
 
 
 def _outcome(chosen: float, prompts: int, start: int) -> Outcome:
@@ -86,6 +87,7 @@ def hostile_report(
             *(result("oracle", 0.9, where), result("majority", 0.4, where)),
             *(result(f"file:{SCRIPT}", 0.6, where), result(f"file:{LINK}", 0.3, where)),
             *(result("knn", 0.6, where, params={"k": 5}, protocol="paper"), result(f"file:{FORMULA}", 0.55, where)),
+            *(result(f"file:{TURNED}", 0.45, where), result("my:Own", 0.35, where, params={"of": TURNED})),
         )
     ]
     runs.append(result("ridge", 0.8, f"{first}/all/3"))
@@ -132,8 +134,8 @@ def credited_report(
         Submission(
             *hostile,
             {
-                "authors": [IMAGE, "<b>Bold</b>", "Eve"],
-                "description": "</dd></dl><svg onload=alert(4)>",
+                "authors": [IMAGE, "<b>Bold</b>", f"Eve {TURNED}"],
+                "description": f"</dd></dl><svg onload=alert(4)> {TURNED}",
                 "url": "javascript:alert(5)",
                 "code_url": 'https://example.org/"onmouseover="alert(6)',
                 "paper_url": "data:text/html,<script>alert(7)</script>",

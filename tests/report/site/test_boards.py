@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 
 import routereval as rv
 from routereval.report.site.boards import COLUMNS, Board, BoardMaker, Choice
-from routereval.report.site.building import collected
-from routereval.report.site.inventory import Inventory
+from routereval.report.site.building import build_site, collected
+from routereval.report.site.inventory import Inventory, Setting
+from routereval.report.site.pages import benchmark_rows
 from routereval.report.standings import Score, standings_of
 from routereval.results import ResultStore
 
@@ -179,3 +181,101 @@ def test_protocols_are_never_mixed(tmp_path: Path, result: Result, stored: Store
     assert found == {"strict": pytest.approx(0.6), "paper": pytest.approx(0.8)}
     assert inventory.protocols == ["strict", "paper"]
     assert all(np.isfinite(board.values[:, MU]).all() for board in maker.boards.values())
+
+
+def test_encoders_are_never_mixed(tmp_path: Path, result: Result, stored: Stored) -> None:
+    runs = [result("knn", 0.6), result("knn", 0.8, encoder="tfidf"), result("ridge", 0.7, encoder="tfidf")]
+    inventory, maker = boards_of(stored(tmp_path, runs))
+    found: dict[Any, Any] = {
+        choice.encoder: [value(inventory, board, label, MU) for label in labels]
+        for (choice, board), labels in zip(maker.boards.items(), (["knn"], ["knn", "ridge"]), strict=True)
+    }
+    # There is no choice of all encoders, and that of most runs comes first.
+    assert found == {"shipped": [pytest.approx(0.6)], "tfidf": [pytest.approx(0.8), pytest.approx(0.7)]}
+    assert inventory.encoders == ["tfidf", "shipped"]
+    assert inventory.settings() == [Setting("strict", "tfidf"), Setting("strict", "shipped")]
+    assert maker.board(inventory.settings()[0]) is maker.boards[Choice(None, None, None, "strict", "tfidf")]
+
+
+def test_of_encoders_with_as_many_runs_the_first_of_the_alphabet_is_first(
+    tmp_path: Path, result: Result, stored: Stored
+) -> None:
+    runs = [result("knn", 0.6, encoder=encoder) for encoder in ("wordllama", "hashing", "tfidf")]
+    inventory, _ = boards_of(stored(tmp_path, runs))
+    assert inventory.encoders == ["hashing", "tfidf", "wordllama"]
+
+
+def test_benchmarks_with_an_encoder_each_have_a_mean_as_rank_takes_it(
+    tmp_path: Path, result: Result, stored: Stored
+) -> None:
+    path = stored(tmp_path, [result("knn", 0.6), result("knn", 0.8, "two/all/3", encoder="tfidf")])
+    inventory, maker = boards_of(path)
+    assert inventory.settings() == [Setting("strict", None)]
+    board = maker.boards[Choice(None, None, None, "strict", None)]
+    with ResultStore(path, create=False) as store:
+        (standing,) = standings_of(store.runs()).complete
+    assert value(inventory, board, "knn", MU) == pytest.approx(standing.mu.value) == pytest.approx(0.7)
+
+
+def test_predictions_and_references_stand_beside_every_encoder(tmp_path: Path, result: Result, stored: Stored) -> None:
+    runs = [result("knn", mean, encoder=encoder) for encoder, mean in (("e5", 0.6), ("tfidf", 0.8))]
+    runs += [
+        result("file:mine", 0.7),
+        result("oracle", 0.9, encoder="e5"),
+        result("knn", 0.5, "one/few/3", encoder="e5"),
+    ]
+    path = stored(tmp_path, runs)
+    inventory, maker = boards_of(path)
+    assert inventory.encoders == ["e5", "tfidf"]
+    for encoder, places in (("e5", {"knn": 2, "mine": 1, "oracle": 0}), ("tfidf", {"knn": 1, "mine": 2, "oracle": 0})):
+        board = maker.boards[Choice(None, None, "all", "strict", encoder)]
+        labels = [inventory.routers[one].label for one in board.rows]
+        assert dict(zip(labels, board.position.tolist(), strict=True)) == places
+        assert {one.encoder for one in board.origins} == {encoder}
+    # They are stored as they were, and counted once.
+    build_site(path, tmp_path / "out")
+    with (tmp_path / "out/data/runs.csv").open(encoding="utf-8", newline="") as file:
+        assert sorted((row["router"], row["encoder"]) for row in csv.DictReader(file)) == sorted(
+            (run.spec.router, run.spec.encoder) for run in runs
+        )
+    (page,) = (tmp_path / "out/routers").glob("mine-*.html")
+    assert "All of it in one command" in page.read_text("utf-8")
+
+
+def test_predictions_alone_are_one_table_whatever_they_were_scored_with(
+    tmp_path: Path, result: Result, stored: Stored
+) -> None:
+    runs = [result("file:mine", 0.7), result("file:other", 0.6, encoder="e5"), result("file:mine", 0.7, encoder="e5")]
+    inventory, maker = boards_of(stored(tmp_path, runs))
+    (board,) = maker.boards.values()
+    assert [inventory.routers[one].label for one in board.rows] == ["mine", "other"]
+    assert inventory.encoders == ["e5"]
+
+
+def test_every_row_of_the_leaderboards_file_says_its_encoder(tmp_path: Path, result: Result, stored: Stored) -> None:
+    runs = [result("knn", 0.6), result("knn", 0.8, encoder="tfidf"), result("knn", 0.7, "two/all/3", encoder="tfidf")]
+    for i, some in enumerate((runs, runs[:1])):
+        (tmp_path / str(i)).mkdir()
+        build_site(stored(tmp_path / str(i), some), tmp_path / str(i) / "out")
+    both, alone = (
+        list(csv.DictReader((tmp_path / str(i) / "out/data/leaderboard.csv").read_text("utf-8").splitlines()))
+        for i in range(2)
+    )
+    assert {(row["benchmark"], row["encoder"], row["encoders"], row["mu"]) for row in both} == {
+        *(("all", "shipped", "shipped", "0.6"), ("all", "tfidf", "tfidf", "0.75")),
+        *(("one", "shipped", "shipped", "0.6"), ("one", "tfidf", "tfidf", "0.8"), ("two", "tfidf", "tfidf", "0.7")),
+    }
+    assert [row["encoder"] for row in alone] == ["shipped"]
+
+
+def test_the_best_routers_of_a_benchmark_are_those_of_one_encoder(
+    tmp_path: Path, result: Result, stored: Stored
+) -> None:
+    runs = [result(router, mean, encoder="shipped") for router, mean in (("knn", 0.6), ("ridge", 0.7))]
+    runs += [result(router, mean, encoder="tfidf") for router, mean in (("knn", 0.8), ("ridge", 0.5))]
+    inventory, maker = boards_of(stored(tmp_path, runs))
+    rows = benchmark_rows(inventory, maker)
+    assert [(row["setting"], row["best"], row["mu"].value) for row in rows] == [
+        (["shipped"], "ridge", "0.700"),
+        (["tfidf"], "knn", "0.800"),
+    ]

@@ -168,6 +168,29 @@ def test_filters_pick_other_numbers_and_the_address_keeps_them(desktop: Watched,
     assert not any("majority" in name for name in column(page, "routers", 1))
 
 
+def test_encoders_are_apart_and_the_one_of_most_runs_is_first(
+    desktop: Watched, tmp_path: Path, result: Any, stored: Any
+) -> None:
+    runs = [result("knn", 0.6), result("knn", 0.8, encoder="tfidf"), result("ridge", 0.7, encoder="tfidf")]
+    runs += [result("knn", 0.3, encoder="e5", protocol="paper"), result("knn", 0.2, protocol="paper")]
+    report = build_site(stored(tmp_path, [*runs, result("knn", 0.9, "two/all/3")]), tmp_path / "report").folder
+    page = desktop.open(report / "index.html")
+    encoder = page.get_by_label("Encoder")
+    # Three runs are with the shipped one, whose only router has two benchmarks; two with tfidf.
+    assert encoder.locator("option").all_inner_texts() == ["shipped", "tfidf", "e5"]
+    assert column(page, "routers", 2) == ["0.750"]
+    encoder.select_option("tfidf")
+    assert column(page, "routers", 2) == ["0.800", "0.700"]
+    assert page.locator("#stated").inner_text().startswith("Protocol strict; encoder tfidf; ")
+    # By the other protocol nothing was run with it: what was comes in its place.
+    page.get_by_label("Protocol").select_option("paper")
+    assert encoder.evaluate("box => box.selectedOptions[0].text") == "shipped"
+    assert column(page, "routers", 2) == ["0.200"]
+    assert page.url.endswith("#protocol=paper&encoder=shipped")
+    desktop.open(report / "index.html", "#encoder=tfidf")
+    assert column(page, "routers", 2) == ["0.800", "0.700"]
+
+
 def test_a_router_opens_from_the_leaderboard(desktop: Watched, hostile_report: Path) -> None:
     page = desktop.open(hostile_report / "index.html")
     page.locator("#board tbody a").first.click()
@@ -192,6 +215,8 @@ def test_hostile_names_are_text_wherever_they_stand(desktop: Watched, hostile_re
     assert "<script>alert(1)</script>" in column(page, "routers", 1)
     ticks = page.locator("#forest .ytick text").all_text_contents()
     assert "<script>alert(1)</script>" in ticks
+    assert r"\u202egnp.exe\x1b[31m\x9bred\nProtocol paper; encoder none" in column(page, "routers", 1)
+    assert not page.evaluate(r"/[\u202a-\u202e\u2066-\u2069\x1b\x9b]/.test(document.documentElement.outerHTML)")
     assert any(tick.startswith("<b>bold</b> &lt;img") for tick in ticks)
 
 

@@ -16,7 +16,7 @@ from routereval.report.site.comparisons import Tested
 from routereval.report.site.embedding import script_json
 from routereval.report.site.failures import reasons
 from routereval.report.site.formatting import whole
-from routereval.report.site.inventory import REFERENCE, Inventory, Scene
+from routereval.report.site.inventory import REFERENCE, Inventory, Scene, Setting
 from routereval.report.site.pages import FEW, Page, benchmark_path, numbers, router_path, scaled, title_of
 from routereval.report.site.stated import stated
 
@@ -27,12 +27,11 @@ DRAWN = 5
 
 
 def benchmark_page(inventory: Inventory, maker: BoardMaker, benchmark: str, tests: Tested) -> Page:
-    """One benchmark under every protocol it was run by."""
+    """One benchmark under every protocol it was run by, with every encoder where these are apart."""
     scenes = [scene for scene in inventory.scenes if scene.benchmark == benchmark]
     made = [
-        _part(inventory, maker, benchmark, protocol, [scene for scene in scenes if scene.protocol == protocol])
-        for protocol in inventory.protocols
-        if any(scene.protocol == protocol for scene in scenes)
+        _part(inventory, maker, benchmark, setting, [scene for scene in scenes if setting.holds(scene)])
+        for setting in inventory.settings(benchmark)
     ]
     parts = [(shown, drawn) for shown, drawn in made if shown["rows"]]
     runs = [run for scene in scenes for members in inventory.scenes[scene].values() for run in members]
@@ -82,25 +81,23 @@ def _few(prompts: list[int]) -> str:
 
 
 def _part(
-    inventory: Inventory, maker: BoardMaker, benchmark: str, protocol: str, scenes: list[Scene]
+    inventory: Inventory, maker: BoardMaker, benchmark: str, setting: Setting, scenes: list[Scene]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The table of one protocol, and what its charts draw."""
+    """The table of one protocol and encoder, and what its charts draw."""
     sizes = sorted({scene.m for scene in scenes})
-    boards = [maker.board(protocol, benchmark=benchmark, m=m) for m in sizes]
+    boards = [maker.board(setting, benchmark=benchmark, m=m) for m in sizes]
     skip = int(len(sizes) > 1)
     if skip:
-        boards.insert(0, maker.board(protocol, benchmark=benchmark))
+        boards.insert(0, maker.board(setting, benchmark=benchmark))
     rows = _rows(inventory, boards)
     found = [board for board in boards if board is not None]
     below = stated(one for board in found for one in board.origins)
     strategies = sorted({scene.strategy for scene in scenes})
     seeds = {run.spec.seed for scene in scenes for runs in inventory.scenes[scene].values() for run in runs}
-    encoders = sorted({scene.encoder for scene in scenes})
     over = f"the strategies {', '.join(strategies)}" if len(strategies) > 1 else f"strategy {strategies[0]}"
     over += f" and {whole(len(seeds), 'seed')}" if len(seeds) > 1 else ""
-    over += f", and over the encoders {', '.join(encoders)}" if len(encoders) > 1 else ""
     shown = {
-        "protocol": protocol,
+        "setting": ", ".join(inventory.said(setting) or [setting.protocol]),
         "sizes": sizes,
         "over": over,
         "stated": below,

@@ -1,9 +1,9 @@
 """Leaderboards: a table for every choice of benchmark, pool size, strategy, protocol and encoder, each with intervals.
 
 Means are as :mod:`routereval.report.standings` has them: over a scenario's seeds, then the strategies, then pool sizes,
-then benchmarks. That refuses runs with several encoders on the same data; a table of all encoders counts a pool size
-once with each of them, as the pages say. Only scenarios that at least half as many routers have as the most common one
-are compared; a router that lacks any of these is shown with what it has and takes no part in ranks.
+then benchmarks; never over protocols, nor over encoders where a benchmark was run with several. Only scenarios that at
+least half as many routers have as the most common one are compared; a router that lacks any of these is shown with what
+it has and takes no part in ranks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from routereval.report.provenance import Origin
-from routereval.report.site.inventory import Inventory, Scene
+from routereval.report.site.inventory import Inventory, Scene, Setting
 from routereval.report.site.scenes import SceneNumbers
 from routereval.stats import DRAWS, LEVEL
 
@@ -32,7 +32,7 @@ _PLANES = 6  # mu, best single on train, oracle, V_R, V_B, E_p
 
 
 AXES = ("benchmark", "m", "strategy", "encoder")
-"""What a table may be about one of; the protocol is always one."""
+"""What a table may be about one of; the protocol is always one, and so is the encoder where encoders are apart."""
 
 
 class Choice(NamedTuple):
@@ -122,7 +122,7 @@ class BoardMaker:
         self._routers = inventory.routers
         self._scenes = list(inventory.scenes)
         self.axes = axes_of(self._scenes)
-        self._choices = choices_of(self._scenes)
+        self._choices = choices_of(self._scenes, inventory.encoders_apart)
         self._have = np.array(
             [
                 [
@@ -157,13 +157,11 @@ class BoardMaker:
         values = _values(point, resampled, None)
         self.scene_rows.append(SceneRows(scene, means.rows, values, means.prompts))
 
-    def board(
-        self, protocol: str, *, benchmark: str | None = None, m: int | None = None, encoder: str | None = None
-    ) -> Board | None:
+    def board(self, setting: Setting, *, benchmark: str | None = None, m: int | None = None) -> Board | None:
         """The table over all strategies of this choice; None where nothing was run."""
-        given = {"benchmark": benchmark, "m": m, "encoder": encoder}
+        given = {"benchmark": benchmark, "m": m, "encoder": setting.encoder}
         asked = {name: None if len(self.axes[name]) == 1 else value for name, value in given.items()}
-        return self.boards.get(Choice(asked["benchmark"], asked["m"], None, protocol, asked["encoder"]))  # type: ignore[arg-type]
+        return self.boards.get(Choice(asked["benchmark"], asked["m"], None, setting.protocol, asked["encoder"]))  # type: ignore[arg-type]
 
     def finish(self) -> None:
         """Make the tables that are still open."""
@@ -222,12 +220,20 @@ class BoardMaker:
         )
 
 
-def choices_of(scenes: Sequence[Scene]) -> list[Choice]:
-    """Every choice that holds a scenario; of what there is one of only, all is the one choice."""
+def choices_of(scenes: Sequence[Scene], encoders_apart: bool) -> list[Choice]:
+    """Every choice that holds a scenario; of what there is one of only, all is the one choice.
+
+    Parameters
+    ----------
+    encoders_apart : whether all encoders are no choice, as no mean is taken over them.
+    """
     axes = axes_of(scenes)
     found: dict[Choice, None] = {}
     for scene in scenes:
-        own = [(None, value) if len(axes[name]) > 1 else (None,) for name, value in _facets(scene).items()]
+        own: list[tuple[str | int | None, ...]] = [
+            (value,) if name == "encoder" and encoders_apart else (None, value) if len(axes[name]) > 1 else (None,)
+            for name, value in _facets(scene).items()
+        ]
         for benchmark, m, strategy, encoder in itertools.product(*own):
             found[Choice(benchmark, m, strategy, scene.protocol, encoder)] = None  # type: ignore[arg-type]
     return list(found)
@@ -271,7 +277,7 @@ def _wanted(have: NDArray[np.bool_], chosen: Sequence[int], contends: NDArray[np
 
 def _weights(scenes: Sequence[Scene], have: NDArray[np.bool_]) -> NDArray[np.float64]:
     """How much each scenario counts for each router, (scenarios, routers); columns sum to one, or to nothing."""
-    cells = [(scene.benchmark, scene.encoder, scene.m) for scene in scenes]
+    cells = [(scene.benchmark, scene.m) for scene in scenes]
     within_cell = _share(have.astype(np.float64), cells)
     has_cell, cell_names = _joined(have, cells)
     benchmarks = [name[0] for name in cell_names]

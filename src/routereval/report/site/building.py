@@ -16,7 +16,7 @@ from routereval.report.site.boards import BoardMaker
 from routereval.report.site.comparisons import Tested, tested
 from routereval.report.site.credits import Credit, credits_of
 from routereval.report.site.csv_files import RunsFile, write_boards, write_scenes
-from routereval.report.site.embedding import breakable
+from routereval.report.site.embedding import breakable, lines, shown
 from routereval.report.site.extras import NOTHING, Extras, write_extras
 from routereval.report.site.folder import replacing
 from routereval.report.site.inventory import Inventory, OnRun, Run, take_inventory
@@ -129,8 +129,9 @@ def _credits(results: Path, inventory: Inventory) -> Mapping[int, Credit]:
 def _note_damage(
     inventory: Inventory, by_router: Mapping[int, Sequence[Run]], damaged: Sequence[tuple[str, str]]
 ) -> None:
-    """Runs whose per-prompt values are damaged failed after all."""
-    reasons = dict(damaged)
+    """Runs whose per-prompt values are damaged failed after all, once, beside however many encoders they stand."""
+    known = {run.key for run in inventory.failed}
+    reasons = {key: reason for key, reason in damaged if key not in known}
     for run in (run for runs in by_router.values() for run in runs if run.key in reasons):
         inventory.failed.append(run._replace(error=f"the stored row is damaged ({reasons[run.key]}); key {run.key}"))
 
@@ -171,8 +172,9 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=shown,
     )
-    environment.filters["breakable"] = breakable
+    environment.filters |= {"breakable": breakable, "lines": lines}
     return environment
 
 

@@ -12,6 +12,7 @@ from routereval import facts
 from routereval.errors import ParameterError
 from routereval.policies import defaults_of
 from routereval.references import REFERENCES
+from routereval.report.printable import printable
 from routereval.results.run import PREDICTIONS_FILE, RunSpec, canonical_json, router_label
 from routereval.routers import naming
 from routereval.routers.catalogue import routers
@@ -49,7 +50,8 @@ def commands_of(specs: Iterable[RunSpec]) -> list[str]:
             spec.router,
             canonical_json(dict(spec.params)),
             spec.protocol,
-            spec.encoder,
+            # Predictions are scored again by one command, beside whatever encoder they stand.
+            "" if spec.router.startswith(PREDICTIONS_FILE) else spec.encoder,
             spec.benchmark,
             size,
         )
@@ -102,7 +104,20 @@ def _joined(*pieces: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _quoted(piece: str) -> str:
-    return shlex.quote(piece)
+    r"""The piece for a shell.
+
+    Signs that act on the text around them are written out, as ``$'...'`` which bash and zsh read: what is shown can be
+    copied, and names the same run.
+    """
+    if printable(piece) == piece:
+        return shlex.quote(piece)
+    written = piece.replace("\\", "\\\\").replace("'", "\\'")
+    return "$'" + "".join(one if printable(one) == one else _escape(one) for one in written) + "'"
+
+
+def _escape(one: str) -> str:
+    """By its number; beyond ASCII ``\\x`` would be a byte."""
+    return f"\\x{ord(one):02x}" if one.isascii() else f"\\u{ord(one):04x}"
 
 
 def _router_text(router: str, params: dict[str, Any]) -> str | None:

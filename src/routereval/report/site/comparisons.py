@@ -61,14 +61,14 @@ def tested(results: Path, inventory: Inventory, maker: BoardMaker, advance: Call
 
 
 def _of_benchmark(results: Path, inventory: Inventory, maker: BoardMaker, benchmark: str) -> Tested:
-    have = {(scene.protocol, scene.encoder) for scene in inventory.scenes if scene.benchmark == benchmark}
-    protocols, encoders = map(set, zip(*have, strict=True))
+    settings = inventory.settings(benchmark)
+    protocols, encoders = map(set, zip(*settings, strict=True))
     parts = []
-    for protocol, encoder in sorted(have, key=lambda one: (inventory.protocols.index(one[0]), one[1])):
-        board = maker.board(protocol, benchmark=benchmark, encoder=encoder)
+    for setting in settings:
+        board = maker.board(setting, benchmark=benchmark)
         # Only what there are several of is asked for, and said.
-        asked = {"protocol": protocol} if len(protocols) > 1 else {}
-        asked |= {"encoder": encoder} if len(encoders) > 1 else {}
+        asked = {"protocol": setting.protocol} if len(protocols) > 1 else {}
+        asked |= {"encoder": setting.encoder} if setting.encoder is not None and len(encoders) > 1 else {}
         if board is not None and board.leader >= 0:
             parts.append(_of_board(results, inventory, board, benchmark, asked))
     return Tested(

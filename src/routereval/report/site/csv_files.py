@@ -81,9 +81,12 @@ _NONE = (math.nan, math.nan)
 def write_boards(path: Path, inventory: Inventory, maker: BoardMaker) -> None:
     """Every row of every leaderboard."""
     header = ["protocol", "benchmark", "m", "strategy", "encoder", "router", "kind", "place", "scenarios", "of"]
+    # Of one encoder alone there is no choice, and the column says which it is all the same.
+    encoder = inventory.encoders[0] if len(inventory.encoders) == 1 else None
     rows = (
         [
-            *(c.protocol, *("all" if part is None else part for part in (c.benchmark, c.m, c.strategy, c.encoder))),
+            c.protocol,
+            *("all" if part is None else part for part in (c.benchmark, c.m, c.strategy, c.encoder or encoder)),
             *(router.label, router.kind, board.position[i] or None, board.have[i], board.scenes),
             *board.values[i].ravel().tolist(),
             *below,

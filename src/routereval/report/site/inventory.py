@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from routereval.policies import defaults_of
 from routereval.references import REFERENCES
 from routereval.report.groups import ORDER
 from routereval.report.provenance import Origin, version_of
+from routereval.report.unmixed import fits_any_encoder
 from routereval.results import RunSpec, StoredRun
 from routereval.results.run import canonical_json, router_label
 from routereval.routers.catalogue import CONTROLS
@@ -59,6 +61,17 @@ class Scene(NamedTuple):
     def scenario(self) -> str:
         """Its id."""
         return f"{self.benchmark}/{self.strategy}/{self.m}"
+
+
+class Setting(NamedTuple):
+    """A protocol, and the encoder where encoders are apart; None: of each benchmark the one that it has."""
+
+    protocol: str
+    encoder: str | None
+
+    def holds(self, scene: Scene) -> bool:
+        """Whether a scenario is one of it."""
+        return scene.protocol == self.protocol and self.encoder in (None, scene.encoder)
 
 
 class Run(NamedTuple):
@@ -112,12 +125,42 @@ class Inventory:
         """The sound one first."""
         return sorted({scene.protocol for scene in self.scenes}, key=lambda name: (name != "strict", name))
 
+    @cached_property
+    def encoders(self) -> list[str]:
+        """That of most runs first, equals in alphabetical order."""
+        runs: Counter[str] = Counter()
+        for scene, by_router in self.scenes.items():
+            runs[scene.encoder] += sum(map(len, by_router.values()))
+        return sorted(runs, key=lambda name: (-runs[name], name))
+
+    @cached_property
+    def encoders_apart(self) -> bool:
+        """Whether a benchmark was run with several by one protocol, so that there is no mean over all of them."""
+        have = {(scene.benchmark, scene.protocol, scene.encoder) for scene in self.scenes}
+        return len({one[:2] for one in have}) < len(have)
+
+    def settings(self, benchmark: str | None = None) -> list[Setting]:
+        """What no mean is taken over, of one benchmark or of all: the first is what a page shows first."""
+        have = {
+            Setting(scene.protocol, scene.encoder if self.encoders_apart else None)
+            for scene in self.scenes
+            if benchmark in (None, scene.benchmark)
+        }
+        place = {name: i for i, name in enumerate([None, *self.encoders])}
+        return sorted(have, key=lambda one: (self.protocols.index(one.protocol), place[one.encoder]))
+
+    def said(self, setting: Setting) -> list[str]:
+        """As much of a setting as there are several of."""
+        protocol = [setting.protocol] if len(self.protocols) > 1 else []
+        return protocol + ([setting.encoder] if setting.encoder is not None else [])
+
 
 def take_inventory(runs: Iterable[StoredRun], on_run: OnRun | None = None) -> Inventory:
     """Sort the runs into scenarios and routers.
 
     Of several versions of a benchmark's data, and of a router's source, the one that was run last is shown. Runs on
-    a part of the training prompts are points of learning curves and left out.
+    a part of the training prompts are points of learning curves and left out. Predictions and references, which look
+    at no embeddings, stand beside the routers of every encoder.
 
     Parameters
     ----------
@@ -163,6 +206,7 @@ def take_inventory(runs: Iterable[StoredRun], on_run: OnRun | None = None) -> In
         found.scenes.setdefault(scene, {}).setdefault(entry.index, []).append(kept)
     if parts:
         found.left_out.append(f"{parts} runs on a part of the training prompts are points of learning curves")
+    _stand_beside(found, list(entries.values()))
     _drop_older_data(found)
     _drop_older_code(found, list(entries.values()))
     _number(found, list(entries.values()))
@@ -184,6 +228,39 @@ def _scene(spec: RunSpec) -> Scene | None:
         return None
     strategy = "/".join(pieces[1:-1])
     return Scene(pieces[0], spec.protocol, spec.encoder, spec.data_hash, int(pieces[-1]), strategy)
+
+
+def _stand_beside(found: Inventory, entries: list[RouterEntry]) -> None:
+    """Put what looks at no embeddings into the scenarios of every encoder that its benchmark's routers have.
+
+    Where none of them has that scenario it stays where it is, if they have its encoder; else, and where there are no
+    routers, it stands with the first.
+    """
+    free = {entry.index for entry in entries if fits_any_encoder(entry.name)}
+    scenes: dict[Scene, dict[int, list[Run]]] = {}
+    of_routers: dict[tuple[str, str], set[str]] = {}
+    alone: dict[tuple[str, str], set[str]] = {}
+    moving: list[tuple[Scene, int, list[Run]]] = []
+    for scene, by_router in found.scenes.items():
+        for index, runs in by_router.items():
+            (alone if index in free else of_routers).setdefault(scene[:2], set()).add(scene.encoder)
+            if index in free:
+                moving.append((scene, index, runs))
+            else:
+                scenes.setdefault(scene, {})[index] = runs
+    having = set(scenes)
+    # Its own runs with an encoder come before those with another, of which the newest counts.
+    moving.sort(key=lambda one: max(run.ended for run in one[2]), reverse=True)
+    for own in (True, False):
+        for scene, index, runs in moving:
+            homes = sorted(of_routers.get(scene[:2]) or alone[scene[:2]])
+            last = scene.encoder if scene[:2] in of_routers and scene.encoder in homes else homes[0]
+            for encoder in [one for one in homes if scene._replace(encoder=one) in having] or [last]:
+                if own == (encoder == scene.encoder):
+                    there = scenes.setdefault(scene._replace(encoder=encoder), {})
+                    counted = [run._replace(spec=replace(run.spec, encoder=encoder)) for run in runs]
+                    there.setdefault(index, runs if own else counted)
+    found.scenes = scenes
 
 
 def _drop_older_data(found: Inventory) -> None:

@@ -116,12 +116,11 @@ def summary(inventory: Inventory) -> str:
 
 
 def _index(inventory: Inventory, maker: BoardMaker, credits: Mapping[int, Credit]) -> Page:
-    axes = [{"name": "protocol", "title": "Protocol", "all": False, "values": inventory.protocols}]
-    titles = {"benchmark": "Benchmark", "m": "Pool size m", "strategy": "Strategy", "encoder": "Encoder"}
-    for name, title in titles.items():
-        have = maker.axes[name] if len(maker.axes[name]) > 1 else []
-        axes.append({"name": name, "title": title, "all": True, "values": [str(value) for value in have]})
-    board = maker.board(inventory.protocols[0]) if inventory.protocols else None
+    axes = _axes(inventory, maker)
+    found = ((setting, maker.board(setting)) for setting in inventory.settings())
+    setting, board = next(((one, made) for one, made in found if made is not None), (None, None))
+    by = "" if setting is None else f"protocol {setting.protocol}"
+    by += "" if setting is None or setting.encoder is None else f", encoder {setting.encoder}"
     embedded = {
         "routers": [[router.label, router_path(router), router.kind] for router in inventory.routers],
         "credits": {router: credit.embedded for router, credit in credits.items()},
@@ -129,6 +128,7 @@ def _index(inventory: Inventory, maker: BoardMaker, credits: Mapping[int, Credit
         "columns": list(COLUMNS),
         "stated": list(STATED),
         "groups": [list(group) for group in GROUPS],
+        "first": "" if board is None else _key(axes, board),
         "boards": {_key(axes, board): _embedded(board) for board in maker.boards.values()},
     }
     groups = [] if board is None else board_groups(board_rows(inventory, board, credits))
@@ -141,12 +141,23 @@ def _index(inventory: Inventory, maker: BoardMaker, credits: Mapping[int, Credit
             "axes": axes,
             "board": groups,
             "credited": bool(credits),
-            "status": "" if board is None else f"{whole(board.scenes, 'scenario')}, protocol {board.choice.protocol}.",
+            "status": "" if board is None else f"{whole(board.scenes, 'scenario')}, {by}.",
             "stated": "" if board is None else stated(board.origins),
             **benchmark_table(inventory, maker),
             "data": script_json(embedded),
         },
     )
+
+
+def _axes(inventory: Inventory, maker: BoardMaker) -> list[dict[str, Any]]:
+    """What the leaderboard is filtered by; what no mean is taken over has no choice of all."""
+    axes = [{"name": "protocol", "title": "Protocol", "all": False, "values": inventory.protocols}]
+    titles = {"benchmark": "Benchmark", "m": "Pool size m", "strategy": "Strategy", "encoder": "Encoder"}
+    for name, title in titles.items():
+        apart = name == "encoder" and inventory.encoders_apart
+        have = inventory.encoders if apart else maker.axes[name] if len(maker.axes[name]) > 1 else []
+        axes.append({"name": name, "title": title, "all": not apart, "values": [str(value) for value in have]})
+    return axes
 
 
 def board_rows(inventory: Inventory, board: Board, credits: Mapping[int, Credit]) -> list[dict[str, Any]]:
@@ -199,14 +210,12 @@ def benchmark_table(inventory: Inventory, maker: BoardMaker) -> dict[str, Any]:
 
 
 def benchmark_rows(inventory: Inventory, maker: BoardMaker) -> list[dict[str, Any]]:
-    """A row for each benchmark and protocol: how large it is and who is best."""
+    """A row for each benchmark by each protocol, with each encoder where they are apart: how large, and who is best."""
     rows = []
     for benchmark in inventory.benchmarks:
-        for protocol in inventory.protocols:
-            board = maker.board(protocol, benchmark=benchmark)
-            if board is None or all(
-                scene.benchmark != benchmark or scene.protocol != protocol for scene in inventory.scenes
-            ):
+        for setting in inventory.settings(benchmark):
+            board = maker.board(setting, benchmark=benchmark)
+            if board is None:
                 continue
             competing = [i for i, row in enumerate(board.rows) if inventory.routers[row].competes]
             first = int(np.flatnonzero(board.rows == board.leader)[0]) if board.leader >= 0 else None
@@ -216,7 +225,7 @@ def benchmark_rows(inventory: Inventory, maker: BoardMaker) -> list[dict[str, An
                     "name": benchmark,
                     "title": title_of(benchmark),
                     "href": benchmark_path(benchmark),
-                    "protocol": protocol if len(inventory.protocols) > 1 else "",
+                    "setting": inventory.said(setting),
                     "scenes": board.scenes,
                     "prompts": few,
                     "prompts_text": str(few) if few == many else f"{few} to {many}",

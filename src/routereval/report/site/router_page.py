@@ -50,7 +50,8 @@ def _page(
     runs: dict[Scene, list[Run]],
     credit: Credit | None,
 ) -> Page:
-    every = [run for members in runs.values() for run in members]
+    # What looks at no embeddings stands beside several encoders, and is one run all the same.
+    every = list({run.key: run for members in runs.values() for run in members}.values())
     failed = [run for run in every if run.error is not None]
     benchmarks = sorted({scene.benchmark for scene in runs})
     scenes = [_scene(one, i, runs[one.scene]) for one, i in rows]
@@ -79,7 +80,7 @@ def _page(
             "reasons": reasons(failed),
             "commands": commands_of(run.spec for run in every),
             "needs": " ".join(dict.fromkeys(needs_data(benchmark) for benchmark in benchmarks)),
-            "data": script_json({"cells": _cells(maker, router, list(runs)), "stated": below}),
+            "data": script_json({"cells": _cells(inventory, maker, router, list(runs)), "stated": below}),
         },
     )
 
@@ -111,11 +112,9 @@ def _summaries(
     inventory: Inventory, maker: BoardMaker, router: RouterEntry, runs: dict[Scene, list[Run]]
 ) -> list[dict[str, Any]]:
     found = []
-    for protocol in inventory.protocols:
-        board = maker.board(protocol)
-        done = [
-            run for scene, members in runs.items() if scene.protocol == protocol for run in members if run.error is None
-        ]
+    for setting in inventory.settings():
+        board = maker.board(setting)
+        done = [run for scene, members in runs.items() if setting.holds(scene) for run in members if run.error is None]
         if board is None or router.index not in board.rows or not done:
             continue
         i = int(np.flatnonzero(board.rows == router.index)[0])
@@ -126,7 +125,7 @@ def _summaries(
         shown = numbers(board.values[i])
         found.append(
             {
-                "protocol": protocol,
+                "setting": ", ".join(inventory.said(setting) or [setting.protocol]),
                 "place": place,
                 "numbers": [(name, shown[column]) for name, column in SUMMARY],
                 "seconds": _seconds([run.seconds for run in done]),
@@ -157,19 +156,23 @@ def _scene(one: SceneRows, i: int, runs: list[Run]) -> dict[str, Any]:
     }
 
 
-def _cells(maker: BoardMaker, router: RouterEntry, scenes: list[Scene]) -> list[dict[str, Any]]:
+def _cells(inventory: Inventory, maker: BoardMaker, router: RouterEntry, scenes: list[Scene]) -> list[dict[str, Any]]:
     """mu and gain in each cell of benchmark and pool size, for the charts."""
-    several = len({scene.protocol for scene in scenes}) > 1
+    settings = [one for one in inventory.settings() if any(one.holds(scene) for scene in scenes)]
+    # What all of this router's runs have in common is not said of each.
+    common = set.intersection(*(set(inventory.said(one)) for one in settings)) if settings else set()
     cells = []
-    for benchmark, protocol, m in sorted({(scene.benchmark, scene.protocol, scene.m) for scene in scenes}):
-        board = maker.board(protocol, benchmark=benchmark, m=m)
+    for benchmark, setting, m in sorted(
+        {(scene.benchmark, settings.index(one), scene.m) for scene in scenes for one in settings if one.holds(scene)}
+    ):
+        board = maker.board(settings[setting], benchmark=benchmark, m=m)
         if board is None or router.index not in board.rows:
             continue
         values = board.values[int(np.flatnonzero(board.rows == router.index)[0])]
         cells.append(
             {
                 "benchmark": title_of(benchmark),
-                "part": protocol if several else "",
+                "part": ", ".join(said for said in inventory.said(settings[setting]) if said not in common),
                 "m": m,
                 "mu": scaled(values[0]),
                 "gain": scaled(values[1]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from routereval.report.printable import printable
 from routereval.report.provenance import UNKNOWN, Origin, Provenance, provenance_of
 
 STATED = ("encoders", "seeds", "data_hashes", "versions")
@@ -21,7 +22,8 @@ def stated(origins: Iterable[Origin]) -> str:
 
 def as_lines(found: Iterable[Provenance]) -> str:
     """The same of what is known to be alike."""
-    sentences = (one.sentence() for one in found)
+    # A line break in a name would make a line of its own, as if it were said of other runs.
+    sentences = (printable(one.sentence()) for one in found)
     return "\n".join(f"{text[:1].upper()}{text[1:]}." for text in sentences)
 
 

@@ -14,6 +14,7 @@ document.addEventListener("DOMContentLoaded", function () {
     axis.values.forEach(function (value, i) { select.append(new Option(value, String(i))); });
     select.parentElement.hidden = select.options.length < 2;
   });
+  all.first.split(",").forEach(function (value, i) { form.elements[NAMES[i]].value = value; });
   form.hidden = false;
   if (!all.routers.some(function (one) { return one[2] === "control"; })) form.elements.controls.parentElement.hidden = true;
   if (!all.routers.some(function (one) { return one[2] === "reference"; })) form.elements.references.parentElement.hidden = true;
@@ -117,7 +118,20 @@ document.addEventListener("DOMContentLoaded", function () {
   }
 
   form.addEventListener("submit", function (event) { event.preventDefault(); });
-  form.addEventListener("input", function () { filter(); remember(); });
+  // No mean is taken over encoders that are apart, and a protocol may lack the chosen one: the first it has comes instead.
+  function settle() {
+    var encoder = form.elements.encoder;
+    function has(value) { return all.boards[NAMES.map(function (name) { return name === "protocol" ? form.elements.protocol.value : name === "encoder" ? value : ""; }).join(",")]; }
+    if (encoder.value === "" || has(encoder.value)) return;
+    var first = Array.from(encoder.options).find(function (option) { return has(option.value); });
+    if (first) encoder.value = first.value;
+  }
+
+  form.addEventListener("input", function (event) {
+    if (event.target === form.elements.protocol) settle();
+    filter();
+    remember();
+  });
   addEventListener("hashchange", function () { recall(); filter(); });
 
   document.getElementById("download").hidden = false;
