@@ -17,6 +17,7 @@ from routereval.results import RunSpec, StoredRun
 from routereval.runner import splitting
 from routereval.runner.plan import plan
 from routereval.simulation.costs import Cost, chosen, costs_of
+from routereval.simulation.doubts import doubts
 from routereval.simulation.problems import problem, published_problems
 from routereval.simulation.schedule import Machine, schedule
 from routereval.simulation.work import Piece, halves, pieces_of
@@ -73,6 +74,20 @@ def test_a_router_that_was_not_measured_is_named() -> None:
     costs = costs_of([run("knn", 9, 3, 1.0)])
     with pytest.raises(ParameterError, match="mirt: no measured run; the results file has knn"):
         chosen(costs, ["mirt"])
+
+
+def test_an_estimate_says_why_it_may_be_far_off() -> None:
+    asked = [problem("b", 1000, 200, (3, 100))]  # 100 test prompts
+    enough = [run("ridge", 10, models, 1.0) for models in (3, 3, 5, 5, 10)]
+    assert doubts(costs_of(enough), asked) == []
+    assert doubts(costs_of([*enough, run("knn", 10, 10, 1.0)]), asked) == [
+        "fewer than 5 measured runs, the first of which loads and compiles: knn"
+    ]
+    less = [run("ridge", 9, models, 1.0) for models in (3, 3, 5, 5, 9)]
+    assert doubts(costs_of(less), asked) == [
+        "measured on at most 9 test prompts and asked for 100: ridge",
+        "measured on pools of at most 9 models and asked for 100: ridge",
+    ]
 
 
 def test_a_columnwise_router_is_one_piece_for_a_benchmark_and_another_one_for_a_scenario() -> None:
@@ -204,3 +219,5 @@ def test_the_command_says_what_a_suite_costs_and_draws_it(routereval, measured: 
     rows = json.loads(routereval("plan", "arc", "--costs", str(measured), "--workers", "4", "--json").out)
     assert rows["work"]["runs"] == 15 * 2 * 10
     assert [one["workers"] for one in rows["schedules"]] == [4]
+    (few,) = rows["doubts"]
+    assert f"note: the estimate may be far off: {few}" in said.err

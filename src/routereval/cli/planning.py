@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from routereval.cli.shared import DEFAULT_RESULTS, JsonOption, app
+from routereval.cli.shared import DEFAULT_RESULTS, JsonOption, app, tell
 
 if TYPE_CHECKING:
     from routereval.simulation.costs import Cost
@@ -55,6 +55,7 @@ def plan(
     from routereval.report.scaling_figure import check_format
     from routereval.results import ResultStore
     from routereval.simulation.costs import chosen, costs_of
+    from routereval.simulation.doubts import doubts
     from routereval.simulation.problems import SIZES, published_problems
     from routereval.simulation.schedule import Machine, schedule
     from routereval.simulation.work import pieces_of
@@ -70,15 +71,20 @@ def plan(
     counts = sorted(set(workers or WORKERS)) if simulate or workers or plot is not None else []
     schedules = [schedule(pieces, sizes, count, machine) for count in counts]
     total = _total(pieces, wanted, len(problems), seeds, sizes)
+    unsure = doubts(wanted, problems)
     if plot is not None:
         from routereval.report.speedup_figure import save_speedup_figure
 
         note = f"{total['runs']:,} runs: {total['benchmarks']} benchmarks, {total['routers']} routers, {seeds} seeds"
         save_speedup_figure(plot, [asdict(one) for one in schedules], note)
     if as_json:
-        typer.echo(json.dumps({"work": total, "schedules": [asdict(one) for one in schedules]}, indent=1))
+        typer.echo(
+            json.dumps({"work": total, "schedules": [asdict(one) for one in schedules], "doubts": unsure}, indent=1)
+        )
         return
     _print(total, wanted, pieces, schedules)
+    for why in unsure:
+        tell(f"note: the estimate may be far off: {why}")
     if plot is not None:
         typer.echo(f"drawn: {plot}")
 
