@@ -19,7 +19,8 @@ import torch
 import routereval as rv
 from routereval.data.home import home
 from routereval.errors import DataError
-from routereval.routers.neural.checkpoints import FILE, Checkpoint, checkpoint_for, content_of
+from routereval.policies import PolicySpec
+from routereval.routers.neural.checkpoints import FILE, Checkpoint, asked_of, checkpoint_for, content_of
 from routereval.sources.synthetic import Synthetic, SyntheticSpec
 
 SPEC = "SyntheticSpec('resumed', prompts=80, models=50, skills=3, dimensions=6, sizes=(5,), seed=9)"
@@ -107,6 +108,14 @@ def test_a_checkpoint_belongs_to_one_router_with_its_parameters_on_these_data() 
     others.append(folder("mlc", 0, train.rows(np.arange(len(train) - 1)), val))
     assert len({first, *others}) == 5
     assert content_of(train) != content_of(val or train)
+
+
+@pytest.mark.parametrize("name", ["attention", "graph", "mlc", "probe", "routellm_mf", "routerdc"])
+def test_a_fit_carries_on_on_another_device_and_not_with_another_seed(name: str) -> None:
+    one = PolicySpec.parse(name).build()
+    asked = [asked_of(dataclasses.replace(one, **other)) for other in ({}, {"device": "cpu"}, {"seed": 2})]
+    assert asked[0] == asked[1]
+    assert asked[0] != asked[2]
 
 
 def test_what_is_written_is_read_and_what_is_damaged_is_nothing(tmp_path: Path) -> None:

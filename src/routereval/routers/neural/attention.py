@@ -13,13 +13,13 @@ from routereval.data.prediction import Prediction, softmax
 from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
 from routereval.errors import ParameterError
-from routereval.routers.neural.checkpoints import checkpoint_for
+from routereval.routers.neural.checkpoints import asked_of, checkpoint_for
 from routereval.routers.neural.determinism import deterministic
 from routereval.routers.neural.devices import find_device
 from routereval.routers.neural.extra import require_extra
 from routereval.routers.neural.features import Examples, cross_entropy, outputs_of, train_on_features
 from routereval.routers.neural.modules import arrays_of, built, with_arrays
-from routereval.routers.neural.settings import Settings
+from routereval.routers.neural.settings import Settings, small_network_settings
 from routereval.routers.training import NEVER, log_odds, standard, standardised
 from routereval.seeding import generator
 
@@ -148,20 +148,11 @@ class Attention:
         for name in ("share", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ParameterError(f"attention has {name} = {getattr(self, name)}; it must be 0 or more and below 1")
-        return Settings(
-            epochs=self.epochs,
-            batch=self.batch,
-            learning_rate=self.learning_rate,
-            warmup=0,
-            decay="constant",
-            weight_decay=self.weight_decay,
-            patience=10,
-        ).check("attention")
+        return small_network_settings("attention", self)
 
     def _identity(self, targets: Floats) -> dict[str, Any]:
         """What a checkpoint must have been made with to be carried on from: the other models' scores too."""
-        own = {k: v for k, v in vars(self).items() if not k.endswith("_") and k not in self.incidental}
-        return own | {"table": float(np.nansum(targets, dtype=np.float64)), "models": targets.shape[1]}
+        return asked_of(self) | {"table": float(np.nansum(targets, dtype=np.float64)), "models": targets.shape[1]}
 
     def _features(self, queries: Queries) -> Floats:
         return standardised(queries.require_embeddings(), self.centre_, self.factor_).astype(np.float32)

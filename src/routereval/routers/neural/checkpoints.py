@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +97,7 @@ def checkpoint_for(
 
     Parameters
     ----------
-    router, parameters : who is fitted; with its seed, without what cannot change the outcome.
+    router, parameters : who is fitted; what it was asked (:func:`asked_of`), and what else its fit depends on.
     seconds : how often one is written.
     parts : what it is fitted on.
     """
@@ -107,6 +107,14 @@ def checkpoint_for(
     for part in parts:
         digest.update(b"\1" if part is None else content_of(part))
     return Checkpoint(home() / "checkpoints" / f"{router}-{digest.hexdigest()[:32]}", seconds)
+
+
+def asked_of(router: Any) -> dict[str, Any]:
+    """A router's parameters by name, its seed too, without what cannot change the outcome (``incidental``).
+
+    A fit carries on on another device.
+    """
+    return {one.name: getattr(router, one.name) for one in fields(router) if one.name not in router.incidental}
 
 
 def content_of(part: Partition) -> bytes:

@@ -16,7 +16,7 @@ from routereval.data.scenario import Partition
 from routereval.errors import DataError, ParameterError
 from routereval.routers.clusters import directions
 from routereval.routers.neural.batching import Indices, shuffled_batches
-from routereval.routers.neural.checkpoints import checkpoint_for
+from routereval.routers.neural.checkpoints import asked_of, checkpoint_for
 from routereval.routers.neural.descriptions import Description, read_descriptions, vector_of
 from routereval.routers.neural.determinism import deterministic
 from routereval.routers.neural.devices import Device, find_device
@@ -203,9 +203,7 @@ class Graph:
 
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint must have been made with to be carried on from."""
-        return {name: value for name, value in vars(self).items() if not name.endswith("_")} | {
-            "described": self.descriptions_.tolist()
-        }
+        return asked_of(self) | {"described": self.descriptions_.tolist()}
 
     def _learn_scale(self, embeddings: Floats, subsets: tuple[str, ...] | None) -> None:
         """What makes embeddings features, and the feature of each task: the mean of its training prompts."""

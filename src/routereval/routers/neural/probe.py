@@ -14,7 +14,7 @@ from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
 from routereval.errors import MissingDataError, ParameterError
 from routereval.protocols import STRICT
-from routereval.routers.neural.checkpoints import checkpoint_for
+from routereval.routers.neural.checkpoints import asked_of, checkpoint_for
 from routereval.routers.neural.determinism import deterministic
 from routereval.routers.neural.devices import Device, find_device
 from routereval.routers.neural.extra import require_extra
@@ -22,7 +22,7 @@ from routereval.routers.neural.features import Examples, cross_entropy, outputs_
 from routereval.routers.neural.hidden_states import Pooling, hidden_states, revision
 from routereval.routers.neural.modules import arrays_of, built, with_arrays
 from routereval.routers.neural.pretrained import Pretrained, pretrained
-from routereval.routers.neural.settings import Settings
+from routereval.routers.neural.settings import Settings, small_network_settings
 from routereval.routers.neural.tokens import Truncation, require_texts
 from routereval.routers.training import NEVER, log_odds, standard, standardised
 
@@ -164,20 +164,11 @@ class Probe:
         for name, least in (("hidden", 0), ("max_tokens", 8)):
             if getattr(self, name) < least:
                 raise ParameterError(f"probe has {name} = {getattr(self, name)}; it must be at least {least}")
-        return Settings(
-            epochs=self.epochs,
-            batch=self.batch,
-            learning_rate=self.learning_rate,
-            warmup=0,
-            decay="constant",
-            weight_decay=self.weight_decay,
-            patience=10,
-        ).check("probe")
+        return small_network_settings("probe", self)
 
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint must have been made with to be carried on from."""
-        own = {k: v for k, v in vars(self).items() if not k.endswith("_") and k not in self.incidental}
-        return own | {"truncation": self._truncation, "revision": self.revision_}
+        return asked_of(self) | {"truncation": self._truncation, "revision": self.revision_}
 
     def _states(self, network: Pretrained, texts: Sequence[str], device: Device) -> tuple[NDArray[np.float32], int]:
         return hidden_states(

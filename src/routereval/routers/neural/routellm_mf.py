@@ -13,13 +13,13 @@ from routereval.data.prediction import Prediction, softmax
 from routereval.data.queries import Queries
 from routereval.data.scenario import Partition
 from routereval.errors import ParameterError
-from routereval.routers.neural.checkpoints import checkpoint_for
+from routereval.routers.neural.checkpoints import asked_of, checkpoint_for
 from routereval.routers.neural.determinism import deterministic
 from routereval.routers.neural.devices import find_device
 from routereval.routers.neural.extra import require_extra
 from routereval.routers.neural.features import Examples, outputs_of, train_on_features
 from routereval.routers.neural.modules import arrays_of, built, with_arrays
-from routereval.routers.neural.settings import Settings
+from routereval.routers.neural.settings import Settings, small_network_settings
 from routereval.routers.training import NEVER, log_odds, standard, standardised
 from routereval.seeding import generator
 
@@ -107,7 +107,7 @@ class RouteLLM:
             settings,
             names=("routellm_mf", self.seed),
             device=device,
-            checkpoint=checkpoint_for("routellm_mf", self._identity(), self.checkpoint_seconds, train, val),
+            checkpoint=checkpoint_for("routellm_mf", asked_of(self), self.checkpoint_seconds, train, val),
             judged_by=lambda deltas, targets: pair_loss(deltas, targets, _pairs_of(deltas, drawn)),
         )
         self.epochs_ = 0 if outcome is None else outcome.best
@@ -133,19 +133,7 @@ class RouteLLM:
             raise ParameterError(f"routellm_mf has factors = {self.factors}; it must be at least 1")
         if not 0 <= self.noise < np.inf:
             raise ParameterError(f"routellm_mf has noise = {self.noise}; it must be 0 or more")
-        return Settings(
-            epochs=self.epochs,
-            batch=self.batch,
-            learning_rate=self.learning_rate,
-            warmup=0,
-            decay="constant",
-            weight_decay=self.weight_decay,
-            patience=10,
-        ).check("routellm_mf")
-
-    def _identity(self) -> dict[str, Any]:
-        """What a checkpoint must have been made with to be carried on from."""
-        return {k: v for k, v in vars(self).items() if not k.endswith("_") and k not in self.incidental}
+        return small_network_settings("routellm_mf", self)
 
     def _features(self, queries: Queries) -> NDArray[np.float32]:
         return standardised(queries.require_embeddings(), self.centre_, self.factor_).astype(np.float32)

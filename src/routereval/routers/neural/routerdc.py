@@ -16,7 +16,7 @@ from routereval.errors import ParameterError
 from routereval.protocols import STRICT
 from routereval.routers.clusters import as_many_as_there_are, check_positive, directions, k_means
 from routereval.routers.neural.batching import Indices, bucketed_batches, padded, shuffled_batches, sorted_batches
-from routereval.routers.neural.checkpoints import checkpoint_for
+from routereval.routers.neural.checkpoints import asked_of, checkpoint_for
 from routereval.routers.neural.determinism import deterministic, seed_of
 from routereval.routers.neural.devices import Device, find_device
 from routereval.routers.neural.extra import require_extra
@@ -202,9 +202,7 @@ class RouterDC:
 
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint must have been made with to be carried on from."""
-        return {name: value for name, value in vars(self).items() if not name.endswith("_")} | {
-            name: self._rule(name) for name in ("training", "truncation")
-        }
+        return asked_of(self) | {name: self._rule(name) for name in ("training", "truncation")}
 
     def _tokens(self, texts: Sequence[str]) -> Tokens:
         return tokenised(self.encoder_["tokenizer"], texts, self.encoder_["limit"], self._rule("truncation"))

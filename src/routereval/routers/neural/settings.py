@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from routereval.errors import ParameterError
 
@@ -68,3 +68,21 @@ class Settings:
             return self.learning_rate
         done = (step - warmup) / max(1, steps - warmup)
         return self.learning_rate * (1 - done if self.decay == "linear" else (1 + math.cos(math.pi * done)) / 2)
+
+
+def small_network_settings(who: str, router: Any) -> Settings:
+    """Those of a router that trains a small network on fixed features: a constant rate, until 10 epochs bring nothing.
+
+    Raises
+    ------
+    ParameterError : one of its parameters cannot be.
+    """
+    return Settings(
+        epochs=router.epochs,
+        batch=router.batch,
+        learning_rate=router.learning_rate,
+        warmup=0,
+        decay="constant",
+        weight_decay=router.weight_decay,
+        patience=10,
+    ).check(who)
