@@ -134,6 +134,7 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=6, help="combinations of parameters each router may try")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--routers", nargs="+", metavar="NAME", help="run these alone this time; the tables are of all")
+    parser.add_argument("--benchmarks", nargs="+", metavar="NAME", help="the same for benchmarks")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     start = time.monotonic()
@@ -143,6 +144,7 @@ def main() -> None:
         done = file.done()
         left = [one for one in (task.without(done) for task in tasks) if one is not None]
         left = [task for task in left if not given.routers or task.specs[0].router in given.routers]
+        left = [task for task in left if not given.benchmarks or task.data.benchmark in given.benchmarks]
         total, count = sum(len(task.specs) for task in left), 0
         print(f"{sum(len(task.specs) for task in tasks)} runs, {total} of them to do", flush=True)
 

@@ -39,6 +39,22 @@ class Picks(rv.ColumnwiseRouter):
         return scores
 
 
+class Sharing(Picks):
+    """Learns for each ``other`` once: positions are a matter of prediction."""
+
+    fits: ClassVar[list[str]] = []
+
+    def fit(self, train: rv.Partition, val: rv.Partition | None = None) -> Sharing:
+        self.fits.append(self.other)
+        super().fit(train, val)
+        return self
+
+    def refitted(self, parameters: dict[str, Any]) -> Sharing | None:
+        again = dataclasses.replace(self, **parameters)
+        again.models_ = self.models_
+        return again if again.other == self.other else None
+
+
 def data(**options: Any) -> rv.BenchmarkData:
     return Synthetic(SyntheticSpec("tuning", prompts=200, models=40, sizes=(3, 5), dimensions=8, **options)).data
 
@@ -76,6 +92,15 @@ def test_a_combination_that_fails_is_kept_with_its_error_and_never_chosen() -> N
 def test_where_nothing_can_be_fitted_the_reasons_are_given() -> None:
     with pytest.raises(RouterError, match="two is one too many"):
         tune(Picks(position=2), scenario_with([[1, 0, 0]], [[1, 0, 0]]))
+
+
+def test_what_any_earlier_combination_learned_serves_the_next() -> None:
+    Sharing.fits.clear()
+    # As the grid goes, "a" and "b" take turns.
+    tuned = tune(Sharing(), scenario_with([[0, 1, 0], [1, 0, 0], [0, 1, 0]], [[0, 0, 0]]), budget=6)
+    assert [trial.error for trial in tuned.tuning.trials] == [None] * 6
+    assert Sharing.fits == ["a", "b"]
+    assert tuned.router.position == 1
 
 
 def test_of_equals_the_router_as_it_was_given_stays() -> None:

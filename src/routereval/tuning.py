@@ -203,18 +203,21 @@ def _fits(
     router: Any, learn: Partition, rules: Protocol, seed: int | None, budget: int
 ) -> Iterator[tuple[dict[str, Any], Any, str | None, float]]:
     """Each combination, fitted; None and why where it cannot be; and when its time began."""
-    last: Any = None
+    anew: list[Any] = []
     for params in candidates(router, budget, seed or 0):
         start = time.perf_counter()
         try:
             fresh = prepared(_with(router, params), rules, seed)
-            # What the last one learned may serve this one too: the same neighbours, say.
-            fitted = last.refitted(_parameters(fresh)) if hasattr(last, "refitted") else None
-            last = fresh.fit(learn, None) if fitted is None else fitted
+            # What an earlier one learned may serve this one too: the same neighbours, say.
+            shared = (one.refitted(_parameters(fresh)) for one in reversed(anew))
+            fitted = next((one for one in shared if one is not None), None)
+            if fitted is None:
+                fitted = fresh.fit(learn, None)
+                anew += [fitted] if hasattr(fitted, "refitted") else []
         except Exception as error:  # somebody else's code: one combination that fails must not end the search
             yield params, None, f"{type(error).__name__}: {error}", start
             continue
-        yield params, last, None, start
+        yield params, fitted, None, start
 
 
 def _judge(
