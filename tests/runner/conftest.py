@@ -234,6 +234,21 @@ def site(tmp_path: Path):
         process.communicate()
 
 
+@pytest.fixture
+def dask_here(monkeypatch: pytest.MonkeyPatch):
+    """A client of two Dask workers that are threads of this process; what they do is done in processes beside it."""
+    distributed = pytest.importorskip("distributed", reason="no Dask; pip install 'routereval[dask]'")
+    from routereval.runner import dask_worker
+
+    guards = dask_worker.Guards()
+    monkeypatch.setattr(dask_worker, "_GUARDS", guards)
+    how = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(**how, silence_logs=50) as cluster, distributed.Client(cluster) as client:
+        yield client
+    for _, _, process in guards._idle:
+        process.end()
+
+
 @pytest.fixture(name="eventually")
 def _eventually() -> Callable[..., None]:
     return eventually

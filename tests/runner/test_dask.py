@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
@@ -21,12 +22,14 @@ from routereval.datasets import Datasets
 from routereval.errors import ClusterError, WorkerError
 from routereval.policies import PolicySpec
 from routereval.results import ResultStore
+from routereval.runner import dask_cluster, dask_worker
 from routereval.runner.dask_cluster import dask_crew
 from routereval.runner.dask_worker import Guards
 from routereval.runner.execute import execute
 from routereval.runner.limits import Limits
 from routereval.runner.plan import Task, plan
 
+dask = pytest.importorskip("dask", reason="no Dask; pip install 'routereval[dask]'")
 pytest.importorskip("distributed", reason="no Dask; pip install 'routereval[dask]'")
 
 
@@ -275,9 +278,38 @@ def test_a_worker_with_another_version_is_refused(site) -> None:
     assert site.contents() == []
 
 
-def test_nobody_at_the_address_is_one_sentence_and_status_1(site, monkeypatch: pytest.MonkeyPatch) -> None:
-    from routereval.runner import dask_cluster
+def test_a_worker_that_joins_later_with_another_version_does_nothing_and_ends_the_suite(
+    site, dask_here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew = dask_cluster.crew_of(dask_here)  # which asks the workers that are there now
+    here = dask_worker.facts()
+    monkeypatch.setattr(dask_worker, "facts", lambda: here | {"routereval": "9.9.9"})
+    with (
+        ResultStore(site.folder / "r.sqlite") as store,
+        pytest.raises(ClusterError, match=f"a worker has routereval 9.9.9, here it is {rv.__version__}; install the"),
+    ):
+        execute(tasks_of("faulty:Fine"), store, executor=crew)
+    assert site.log("fit") == []
+    assert site.contents() == []
 
+
+def test_the_scheduler_of_a_local_cluster_leaves_it_to_the_driver_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    import distributed
+
+    made = []
+
+    def cluster_of_threads(**how: Any) -> Any:
+        made.append(distributed.deploy.local.LocalCluster(**how, processes=False))
+        return made[0]
+
+    monkeypatch.setattr(distributed, "LocalCluster", cluster_of_threads)
+    with dask_crew("local", workers=1):
+        assert made[0].scheduler.allowed_failures == 0
+    # So it does not by itself.
+    assert dask.config.get("distributed.scheduler.allowed-failures") > 0
+
+
+def test_nobody_at_the_address_is_one_sentence_and_status_1(site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 1.0)
     with (
         pytest.raises(ClusterError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"),
@@ -290,8 +322,6 @@ def test_a_cluster_without_workers_is_waited_for_with_a_word_and_not_for_ever(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from distributed import LocalCluster
-
-    from routereval.runner import dask_cluster
 
     monkeypatch.setattr(dask_cluster, "WORKERS_SECONDS", 1.0)
     with (
@@ -336,7 +366,7 @@ def test_a_run_whose_dask_workers_die_is_tried_three_times_more_and_costs_no_oth
     routers = ("-r", "deadly:Deadly:always=true", "-r", "deadly:Once", "-r", "faulty:Fine:seconds=0.5")
     words = ("run", "demo_math/all_strong/3", *routers, "--results", "r.sqlite", "--dask", "local", "--jobs", 2)
     # What the router does to the Dask worker is what the system does where memory runs out.
-    done = site.run(*words, FAULTY_FOLDER=str(site.folder))
+    done = site.run(*words, "--events", "events.jsonl", FAULTY_FOLDER=str(site.folder))
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     errors = {router.partition(":")[2]: error for (router, _), error in site.errors().items()}
@@ -346,3 +376,6 @@ def test_a_run_whose_dask_workers_die_is_tried_three_times_more_and_costs_no_oth
     assert str(errors["Deadly"]).endswith(" died; so it went 4 times")
     # Four times it was begun; a worker may die before it comes to that.
     assert 2 <= len(site.log("fit Deadly")) <= 4
+    # By the driver, not by the scheduler.
+    retries = [event for event in site.events() if event["event"] == "retry" and "deadly:Deadly" in str(event["what"])]
+    assert len(retries) >= 3

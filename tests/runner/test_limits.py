@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from routereval.errors import ParameterError
+from routereval.errors import LimitError, ParameterError
 from routereval.runner.limits import Limits, bytes_of, memory_of, readable
+from routereval.runner.pool import WorkerPool
+
+HOLDS = "kept = b'x' * {size}; print('has it', flush=True); input()"
+STARTS = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
 
 
 @pytest.mark.parametrize(
@@ -43,3 +49,41 @@ def test_memory_is_what_a_process_has_to_itself() -> None:
     assert 70e6 < memory_of(os.getpid()) - before < 120e6
     assert kept[0] == 1
     assert memory_of(2**22 + 1) == 0
+
+
+@pytest.fixture
+def holding():
+    """Starts a process that starts one which has so much memory; both are ended."""
+    started = []
+
+    def start(size: int) -> None:
+        words = [sys.executable, "-c", STARTS, HOLDS.format(size=size)]
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "has it\n"
+
+    yield start
+    for process in started:
+        process.communicate("\n")
+
+
+def test_what_a_child_of_a_child_has_counts(holding) -> None:
+    before = memory_of(os.getpid())
+    holding(100_000_000)
+    # Two interpreters come with it.
+    assert 100e6 < memory_of(os.getpid()) - before < 160e6
+
+
+def test_a_run_is_ended_for_the_memory_of_what_it_started(tmp_path, eventually, is_running) -> None:
+    pids = tmp_path / "pids"
+    child = f"import os, time; open({str(pids)!r}, 'w').write(str(os.getpid())); x = b'x' * 600_000_000; time.sleep(20)"
+
+    def run() -> None:
+        subprocess.run([sys.executable, "-c", child], check=True)
+
+    # A worker process by itself has a third of that.
+    with WorkerPool(1, limits=Limits(memory=600_000_000)) as pool:
+        with pytest.raises(LimitError, match="of memory; at most 600 MB were allowed"):
+            pool.submit(run).result(timeout=60)
+        eventually(lambda: not is_running(int(pids.read_text())), 5)
