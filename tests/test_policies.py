@@ -292,6 +292,18 @@ def test_the_file_a_router_is_written_in_is_hashed_where_it_is_not_ours(theirs: 
     assert source_hash(nowhere["Nowhere"]()) == ""
 
 
+def test_a_file_that_a_parameter_names_is_part_of_what_a_router_is(tmp_path: Path) -> None:
+    file = tmp_path / "models.json"
+    asked = PolicySpec.parse(f"graph:descriptions={file}").build()
+    assert (
+        source_hash(PolicySpec.parse("graph").build()) == source_hash(asked) == ""
+    )  # the fit says that it is not there
+    file.write_text('{"a": "good at sums"}')
+    first = source_hash(asked)
+    file.write_text('{"a": "good at rhymes"}')
+    assert len({"", first, source_hash(asked)}) == 3
+
+
 def test_only_a_reference_reads_the_answers() -> None:
     assert all(is_reference(policy) for policy in (rv.Oracle(), rv.Random(), rv.RandomMixture(1), built("r_o:p=0")))
     assert not any(is_reference(built(name)) for name in policies.routers())

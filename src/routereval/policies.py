@@ -96,16 +96,30 @@ def describe(policy: Any) -> tuple[str, dict[str, Any]]:
 
 
 def source_hash(policy: Any) -> str:
-    """sha256 of the file a router's class is written in, so that a changed router is another router.
+    """sha256 of what a router is beside its parameters, so that a changed router is another router.
 
-    Of a class that no file holds, from a notebook say, that of its compiled methods. Empty for ours, whose version is
-    stored with a run.
+    That is the file its class is written in; of a class that no file holds, from a notebook say, its compiled methods;
+    nothing for ours, whose version is stored with a run. And the files that its parameters name (``reads_files``).
+    Empty where there is nothing.
     """
+    named = (getattr(policy, name) for name in getattr(policy, "reads_files", ()))
+    content = _source(policy) + b"".join(map(_content, filter(None, named)))
+    return hashlib.sha256(content).hexdigest() if content else ""
+
+
+def _content(file: str) -> bytes:
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).digest()
+    except OSError:
+        return b""  # the fit says why
+
+
+def _source(policy: Any) -> bytes:
     from routereval.routers.sklearn import SklearnRouter
 
     cls = type(policy.estimator) if isinstance(policy, SklearnRouter) else type(policy)
     if cls.__module__.split(".")[0] == __package__:
-        return ""
+        return b""
     members = (member for base in cls.__mro__[:-1] for _, member in sorted(vars(base).items()))
     functions = [one.__code__ for one in map(_function, members) if one is not None]
     try:
@@ -115,8 +129,7 @@ def source_hash(policy: Any) -> str:
         code = Path(source).read_bytes() if source is not None and (written or not functions) else None
     except (OSError, TypeError):
         code = None
-    code = b"".join(map(_compiled, functions)) if code is None else code
-    return hashlib.sha256(code).hexdigest() if code else ""
+    return b"".join(map(_compiled, functions)) if code is None else code
 
 
 def _function(member: Any) -> FunctionType | None:

@@ -29,7 +29,8 @@ class RunSpec:
     params : its parameters, all of them, without the seed.
     encoder, protocol, seed : which embeddings, which rules, which randomness.
     data_hash : sha256 that names the data.
-    code : sha256 of the source of a router that is not ours, so that editing it makes another run; else empty.
+    code : sha256 of the source of a router that is not ours and of the files that its parameters name, so that editing
+        them makes another run; empty where there are none.
     train_size : how many of the training prompts it may learn from, drawn at random; None: all.
     """
 

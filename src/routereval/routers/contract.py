@@ -31,7 +31,8 @@ class Router(Protocol):
 
     A router may also have, as class variables, ``search_space`` (values to try by parameter, best guesses first; what
     ``--tune`` searches), ``needs_embeddings = False``, ``needs_subsets = True`` and ``incidental`` (parameters that
-    cannot change the outcome, such as a device: they are no part of what identifies a run) and ``uses_extra = True``,
+    cannot change the outcome, such as a device: they are no part of what identifies a run), ``reads_files`` (parameters
+    that name a file: its content is part of what identifies a run) and ``uses_extra = True``,
     with which ``train.extra`` has the scores of the benchmark's other models on the training prompts; and after
     ``fit`` an attribute ``notes_``, sentences that a reader of its numbers should know, which a run keeps.
     """

@@ -75,6 +75,7 @@ class Graph:
 
     columnwise: ClassVar[bool] = False
     incidental: ClassVar[frozenset[str]] = frozenset({"device", "checkpoint_seconds"})
+    reads_files: ClassVar[tuple[str, ...]] = ("descriptions",)
     search_space: ClassVar[Mapping[str, Sequence[Any]]] = {
         "learning_rate": (3e-4, 1e-4, 1e-3),
         "edge": ("dot", "mean"),
