@@ -41,7 +41,7 @@ def test_strategies_have_a_mean_each_with_its_interval(run: Make, stored: Make) 
     frame = drawn("strategies", stored(runs)).frame
     rows = {row["strategy"]: row for row in frame.to_dicts()}
     assert rows["all_strong"]["mu"] == pytest.approx((0.75 + 0.25) / 2)
-    assert rows["all_strong"]["seeds"] == 2
+    assert rows["all_strong"]["seed_count"] == 2
     assert rows["all_weak"]["mu"] == pytest.approx(0.25)
     assert rows["all_weak"]["mu_low"] < 0.25 < rows["all_weak"]["mu_high"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import routereval as rv
 from routereval.errors import ParameterError, UnknownNameError
 from routereval.report.figures import FIGURES
 from routereval.report.figures.style import distinct, short
@@ -104,6 +106,37 @@ def test_runs_of_two_protocols_make_two_files(run: Make, stored: Make, tmp_path:
         "strategies-m2-strict-shipped",
     ]
     assert [one.frame["mu"].to_list() for one in made if isinstance(one, Picture)] == [[0.25], [0.75]]
+
+
+def test_every_csv_says_where_its_numbers_come_from(run: Make, record: Make, stored: Make, tmp_path: Path) -> None:
+    made = draw_all(everything(run, record, stored), tmp_path, ("svg",), data_too=True)
+    files = {one.name: rows_of(one) for one in made if isinstance(one, Picture)}
+    assert set(files) == set(FIGURES)
+    for name, rows in files.items():
+        # Which models solve what depends on no seed.
+        seeds = "" if name == "coverage" else "0"
+        expected = {"protocol": "strict", "encoder": "shipped", "seeds": seeds, "versions": rv.__version__}
+        for row in rows:
+            assert {column: row[column] for column in expected} == expected, name
+            assert row.get("data_hash", row.get("data_hashes")) in ("d" * 16, f"knn {'d' * 16}"), name
+
+
+def test_a_csv_has_the_protocol_encoder_and_seeds_of_its_own_figure(run: Make, stored: Make, tmp_path: Path) -> None:
+    runs = [run("knn", GOOD, seed=seed) for seed in (5, 3)]
+    runs.append(run("knn", BAD, protocol="paper", encoder="=tfidf", seed=7))
+    made = draw_all(stored(runs), tmp_path, ("svg",), names=["strategies"], data_too=True)
+    found = [rows_of(one) for one in made if isinstance(one, Picture)]
+    assert [(row["protocol"], row["encoder"], row["seeds"]) for rows in found for row in rows] == [
+        ("paper", "'=tfidf", "7"),
+        ("strict", "shipped", "3 5"),
+    ]
+
+
+def rows_of(picture: Picture) -> list[dict[str, str]]:
+    with picture.paths["csv"].open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    return rows
 
 
 def test_what_is_missing_is_said_once_with_the_reason(run: Make, stored: Make, tmp_path: Path) -> None:

@@ -145,11 +145,11 @@ def draw(view: ResultsView) -> Drawn | Missing:
     drawn = {label for _, label in found}
     rest = [label for label in (*choice.routers, *choice.left_out) if label not in (*drawn, *unscaled, *silent, BASE)]
     data = [(*task, count) for task, count in prompts.items()]
-    statement = stated(view, seeds, data, versions_of(view.runs))
-    note = "\n".join([*notes, *left_out(rest), *more_tasks(view, tasks), statement])
+    said = stated(view, seeds, data, versions_of(view.runs))
+    note = "\n".join([*notes, *left_out(rest), *more_tasks(view, tasks), said.text])
     put_note(figure, note)
     rows = [row for (task, label), one in found.items() for row in _rows(view, task, label, one)]
-    return Drawn(figure, frame_of(rows, SCHEMA), note)
+    return Drawn(figure, frame_of(rows, SCHEMA), note, said)
 
 
 def _outcomes(view: ResultsView, task: Task, label: str) -> list[Outcome]:

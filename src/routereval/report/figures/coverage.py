@@ -108,10 +108,10 @@ def draw(view: ResultsView) -> Drawn | Missing:
     notes = [ABOUT, *([GRADED] if graded else [])]
     if any(scenario[2] > MOST_MODELS for scenario in shown):
         notes.append(f"Of larger pools the {MOST_MODELS} most accurate models.")
-    statement = stated(view, (), [(*task, count) for task, count in sorted(data.items())], versions_of(view.runs))
-    note = "\n".join([" ".join(notes), *more_scenarios(everything, shown), statement])
+    said = stated(view, (), [(*task, count) for task, count in sorted(data.items())], versions_of(view.runs))
+    note = "\n".join([" ".join(notes), *more_scenarios(everything, shown), said.text])
     put_note(figure, note)
-    return Drawn(figure, frame_of([row for one in shown for row in rows[one]], SCHEMA), note)
+    return Drawn(figure, frame_of([row for one in shown for row in rows[one]], SCHEMA), note, said)
 
 
 def _rows(scenario: tuple[str, str, int, str], scores: ScoreMatrix) -> list[dict[str, Any]]:

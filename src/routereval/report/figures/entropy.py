@@ -74,9 +74,10 @@ def draw(view: ResultsView) -> Drawn | Missing:
     notes = ["Means over strategies, 95 % intervals. E_p = 0: one model takes all; log2 m: all models alike."]
     if bare:
         notes.append(f"Without E_p, as they give no distribution: {listed(sorted(bare))}.")
-    note = "\n".join([" ".join(notes), *left_out(choice.left_out), *more_tasks(view, tasks), statement(view, cells)])
+    said = statement(view, cells)
+    note = "\n".join([" ".join(notes), *left_out(choice.left_out), *more_tasks(view, tasks), said.text])
     put_note(figure, note)
-    return Drawn(figure, frame_of(rows, SCHEMA), note)
+    return Drawn(figure, frame_of(rows, SCHEMA), note, said)
 
 
 def _styles(choice: Choice) -> dict[str, dict[str, Any]]:

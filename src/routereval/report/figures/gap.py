@@ -59,9 +59,10 @@ def draw(view: ResultsView) -> Drawn | Missing:
         notes.append("An arrow: beyond the edge, with its number.")
     if partly:
         notes.append(f"Left out where a scenario is missing: {listed(sorted(partly))}.")
-    note = "\n".join([" ".join(notes), *left_out(choice.left_out), *more_tasks(view, tasks), statement(view, cells)])
+    said = statement(view, cells)
+    note = "\n".join([" ".join(notes), *left_out(choice.left_out), *more_tasks(view, tasks), said.text])
     put_note(figure, note)
-    return Drawn(figure, frame_of([{k: v for k, v in row.items() if k in SCHEMA} for row in rows], SCHEMA), note)
+    return Drawn(figure, frame_of([{k: v for k, v in row.items() if k in SCHEMA} for row in rows], SCHEMA), note, said)
 
 
 def _limits(rows: list[dict[str, Any]]) -> tuple[float, float]:

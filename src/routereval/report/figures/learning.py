@@ -38,7 +38,7 @@ NONE_RUN = (
 )
 SCHEMA = {
     **{"benchmark": str, "data_hash": str, "m": int, "router": str, "train_size": int},
-    **{"mu": float, "mu_low": float, "mu_high": float, "strategies": int, "seeds": int},
+    **{"mu": float, "mu_low": float, "mu_high": float, "strategies": int, "seed_count": int},
 }
 
 
@@ -77,10 +77,10 @@ def draw(view: ResultsView) -> Drawn | Missing:
     figure.supxlabel("training prompts", fontsize=NORMAL)
     figure.supylabel("mean score mu", fontsize=NORMAL)
     notes = ["Means over the strategies that every size has, and over seeds; bands: 95 % intervals over test prompts."]
-    statement = stated(view, seeds, data, versions_of(view.partial))
-    note = "\n".join([*notes, *left_out(others), *more_tasks(view, shown, tasks), statement])
+    said = stated(view, seeds, data, versions_of(view.partial))
+    note = "\n".join([*notes, *left_out(others), *more_tasks(view, shown, tasks), said.text])
     put_note(figure, note)
-    return Drawn(figure, frame_of(rows, SCHEMA), note)
+    return Drawn(figure, frame_of(rows, SCHEMA), note, said)
 
 
 def _labels(view: ResultsView) -> tuple[list[str], list[str]]:
@@ -125,7 +125,7 @@ def _rows(view: ResultsView, task: Task, curves: Curves) -> list[dict[str, Any]]
         {
             **{"benchmark": task.benchmark, "data_hash": task.data_hash, "m": view.m, "router": label},
             **{"train_size": point.size, **described("mu", estimate(list(point.cells.values())))},
-            **{"strategies": len(point.cells), "seeds": max(len(cell.seeds) for cell in point.cells.values())},
+            **{"strategies": len(point.cells), "seed_count": max(len(cell.seeds) for cell in point.cells.values())},
         }
         for label, points in curves.items()
         for point in points

@@ -71,9 +71,10 @@ def draw(view: ResultsView) -> Drawn | Missing:
     figure.supylabel("mean score mu", fontsize=NORMAL)
     notes = ["Means over the strategies that every size has, 95 % intervals; pools are those of the benchmark."]
     shown = {key: cell for key, cell in cells.items() if key[:2] in tasks}
-    note = "\n".join([*notes, *left_out(choice.left_out), *more_tasks(view, tasks, several), statement(view, shown)])
+    said = statement(view, shown)
+    note = "\n".join([*notes, *left_out(choice.left_out), *more_tasks(view, tasks, several), said.text])
     put_note(figure, note)
-    return Drawn(figure, frame_of(rows, SCHEMA), note)
+    return Drawn(figure, frame_of(rows, SCHEMA), note, said)
 
 
 def _of_task(task: Task, cells: Mapping[CellKey, Cell], choice: Choice) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from routereval.references import REFERENCES
 from routereval.report.critical_difference import diagram
 from routereval.report.figures.frames import frame_of
 from routereval.report.figures.spec import Drawn, FigureSpec, Missing
-from routereval.report.figures.statement import stated, versions_of
+from routereval.report.figures.statement import Statement, stated, versions_of
 from routereval.report.figures.style import counted, listed, put_note, short
 from routereval.report.figures.view import ResultsView
 from routereval.stats.ranks import mean_ranks, nemenyi
@@ -59,9 +59,10 @@ def draw(view: ResultsView) -> Drawn | Missing:
         }
         for label in shown
     ]
-    note = "\n".join([*_notes(ranks, shown, mu, len(wanted)), _statement(view, wanted, seeds)])
+    said = _statement(view, wanted, seeds)
+    note = "\n".join([*_notes(ranks, shown, mu, len(wanted)), said.text])
     put_note(figure, note)
-    return Drawn(figure, frame_of(rows, SCHEMA), note)
+    return Drawn(figure, frame_of(rows, SCHEMA), note, said)
 
 
 def _shown(view: ResultsView, ranked: list[str]) -> list[str]:
@@ -83,7 +84,7 @@ def _notes(ranks: dict[str, float], shown: list[str], everyone: dict[str, Any], 
     return notes
 
 
-def _statement(view: ResultsView, cells: list[tuple[Any, ...]], seeds: set[int]) -> str:
+def _statement(view: ResultsView, cells: list[tuple[Any, ...]], seeds: set[int]) -> Statement:
     data = dict.fromkeys((benchmark, hash_) for benchmark, hash_, _ in cells)
     return stated(view, seeds, [(benchmark, hash_, None) for benchmark, hash_ in data], versions_of(view.runs))
 

@@ -80,9 +80,10 @@ def draw(view: ResultsView) -> Drawn | Missing:
     notes.append(f"{' or '.join(map(str, draws))} pools of each size.")
     data = [(one.benchmark, one.data_hash, None) for one in dict.fromkeys(s._replace(scope="") for s in subjects)]
     # A curve does not say which version drew it.
-    note = "\n".join([*notes, stated(view, seeds, data, versions_of(view.runs))])
+    said = stated(view, seeds, data, versions_of(view.runs))
+    note = "\n".join([*notes, said.text])
     put_note(figure, note)
-    return Drawn(figure, frame_of([{name: row[name] for name in SCHEMA} for row in rows], SCHEMA), note)
+    return Drawn(figure, frame_of([{name: row[name] for name in SCHEMA} for row in rows], SCHEMA), note, said)
 
 
 def chosen(points: Sequence[CurvePoint], routers: Sequence[str]) -> tuple[list[CurvePoint], list[str]]:

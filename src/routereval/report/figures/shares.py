@@ -88,9 +88,10 @@ def draw(view: ResultsView) -> Drawn | Missing:
     notes = [ABOUT + (LARGE if any(row["models"] > 1 for one in rows.values() for row in one) else "")]
     of_shown = {key: cell for key, cell in cells.items() if key[:4] in rows}
     more = more_scenarios(everything, shown)
-    note = "\n".join([*notes, *left_out(choice.left_out), *more, statement(view, of_shown)])
+    said = statement(view, of_shown)
+    note = "\n".join([*notes, *left_out(choice.left_out), *more, said.text])
     put_note(figure, note)
-    return Drawn(figure, frame_of([row for one in shown for row in rows[one]], SCHEMA), note)
+    return Drawn(figure, frame_of([row for one in shown for row in rows[one]], SCHEMA), note, said)
 
 
 def _choice(view: ResultsView) -> Choice:

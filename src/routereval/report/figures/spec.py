@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure
 
+    from routereval.report.figures.statement import Statement
     from routereval.report.figures.view import ResultsView
 
 
@@ -22,11 +23,13 @@ class Drawn:
     figure : with the note below it.
     frame : the numbers in it, one row per mark.
     note : what a reader must know: what is left out, then the statement (protocol, encoder, seeds, data, version).
+    said : that statement.
     """
 
     figure: Figure
     frame: pl.DataFrame
     note: str
+    said: Statement
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from routereval.report.figures.cells import Cell
 from routereval.report.figures.style import listed, short
 from routereval.report.figures.view import CellKey, ResultsView, Task
-from routereval.report.provenance import HASH, version_of
+from routereval.report.provenance import HASH, UNKNOWN, version_of
 from routereval.results import StoredRun
 
 
@@ -17,7 +18,36 @@ def rules(view: ResultsView) -> list[str]:
     return [f"{short(view.protocol)} protocol", encoder, *([] if view.m is None else [f"m = {view.m}"])]
 
 
-def statement(view: ResultsView, cells: Mapping[CellKey, Cell]) -> str:
+@dataclass(frozen=True)
+class Statement:
+    """Where the numbers of a figure come from.
+
+    Parameters
+    ----------
+    text : the sentence below the figure.
+    seeds, versions : of its runs, ascending; data : each benchmark with the whole hash of its data.
+    """
+
+    text: str
+    protocol: str
+    encoder: str
+    seeds: tuple[int, ...]
+    data: tuple[tuple[str, str], ...]
+    versions: tuple[str, ...]
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The same as columns of the figure's data, named and written as in the other files of a report."""
+        return {
+            "protocol": self.protocol,
+            "encoder": self.encoder,
+            "seeds": " ".join(map(str, self.seeds)),
+            "data_hashes": "; ".join(f"{name} {hash_ or UNKNOWN}" for name, hash_ in self.data),
+            "versions": " ".join(self.versions),
+        }
+
+
+def statement(view: ResultsView, cells: Mapping[CellKey, Cell]) -> Statement:
     """Of the cells in a figure."""
     prompts: dict[tuple[str, str], set[int]] = {}
     for key, cell in cells.items():
@@ -32,7 +62,7 @@ def statement(view: ResultsView, cells: Mapping[CellKey, Cell]) -> str:
 
 def stated(
     view: ResultsView, seeds: Collection[int], data: Sequence[tuple[str, str, int | None]], versions: Collection[str]
-) -> str:
+) -> Statement:
     """Of seeds, of benchmarks with the hash of their data and the number of test prompts, and of versions."""
     said = rules(view)
     if seeds:
@@ -43,8 +73,15 @@ def stated(
     if versions:
         said.append(f"RouterEval {', '.join(map(short, sorted(versions)))}")
     text = "; ".join(said)
-    # It follows other sentences, on a line of its own in a figure and in the same paragraph on a page.
-    return text[:1].upper() + text[1:]
+    return Statement(
+        # It follows other sentences, on a line of its own in a figure and in the same paragraph on a page.
+        text[:1].upper() + text[1:],
+        view.protocol,
+        view.encoder,
+        tuple(sorted(seeds)),
+        tuple((benchmark, hash_) for benchmark, hash_, _ in data),
+        tuple(sorted(versions)),
+    )
 
 
 def versions_of(runs: Iterable[StoredRun]) -> set[str]:

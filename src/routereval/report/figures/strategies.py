@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ORDER = ("all_strong", "all_weak", "strong_to_weak", "random", "all")
 SCHEMA = {
     **{"benchmark": str, "data_hash": str, "m": int, "strategy": str, "router": str},
-    **{"mu": float, "mu_low": float, "mu_high": float, "seeds": int, "prompts": int},
+    **{"mu": float, "mu_low": float, "mu_high": float, "seed_count": int, "prompts": int},
 }
 
 
@@ -41,7 +41,7 @@ def draw(view: ResultsView) -> Drawn | Missing:
                 **{"benchmark": key.benchmark, "data_hash": key.data_hash, "m": key.m, "strategy": key.strategy},
                 "router": key.label,
                 **described("mu", found[key.label, key.strategy]),
-                **{"seeds": len(cell.seeds), "prompts": cell.prompts},
+                **{"seed_count": len(cell.seeds), "prompts": cell.prompts},
             }
             for key, cell in here.items()
         ]
@@ -50,9 +50,10 @@ def draw(view: ResultsView) -> Drawn | Missing:
     shown = {key: cell for key, cell in cells.items() if key[:2] in tasks}
     notes = ["Rows: routers, best on top, then references, which read the answers. Each mark is the mean over seeds."]
     notes += left_out(choice.left_out) + more_tasks(view, tasks)
-    note = "\n".join([*notes, statement(view, shown)])
+    said = statement(view, shown)
+    note = "\n".join([*notes, said.text])
     put_note(figure, note)
-    return Drawn(figure, frame_of(rows, SCHEMA), note)
+    return Drawn(figure, frame_of(rows, SCHEMA), note, said)
 
 
 def alt(frame: pl.DataFrame) -> str:

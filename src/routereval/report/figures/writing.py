@@ -141,7 +141,7 @@ def _written(
         save(drawn.figure, paths[ending], title=spec.title, alt=alt)
     if data_too:
         paths["csv"] = base.with_name(f"{base.name}.csv")
-        write_csv(drawn.frame, paths["csv"])
+        write_csv(_with_origin(drawn), paths["csv"])
     return Picture(
         name=spec.name,
         title=spec.title,
@@ -155,6 +155,17 @@ def _written(
         frame=drawn.frame,
         paths=paths,
     )
+
+
+def _with_origin(drawn: Drawn) -> pl.DataFrame:
+    """The numbers with what stands below the figure, so that the file says by itself where they come from."""
+    import polars as pl
+
+    columns = drawn.said.columns
+    if "data_hash" in drawn.frame.columns:
+        # Each row has that of its own benchmark.
+        del columns["data_hashes"]
+    return drawn.frame.with_columns(pl.lit(text).alias(name) for name, text in columns.items())
 
 
 def write_csv(frame: pl.DataFrame, path: Path) -> None:
