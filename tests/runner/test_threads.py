@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_info
 class Sees(Base):
     def act(self):
         blas = {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
-        note(f"threads {blas} {os.environ['OMP_NUM_THREADS']} {os.environ['LOKY_MAX_CPU_COUNT']}")
+        note(f"threads {blas} {os.environ.get('OMP_NUM_THREADS')} {os.environ.get('LOKY_MAX_CPU_COUNT')}")
 """
 
 
