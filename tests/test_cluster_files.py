@@ -100,6 +100,18 @@ def test_what_kubernetes_is_given_fits_together() -> None:
     assert claims == {"routereval-results"} == {name for kind, name in kinds if kind == "PersistentVolumeClaim"}
 
 
+def test_schedulers_leave_it_to_the_driver_to_try_again() -> None:
+    config = pytest.importorskip("dask.config", reason="no Dask; pip install 'routereval[dask]'")
+    before_it_starts = (FOLDER / "slurm.sh").read_text(encoding="utf-8").partition("\ndask scheduler")[0]
+    slurm = dict(re.findall(r"^export (DASK_\w+)=(\S+)$", before_it_starts, flags=re.MULTILINE))
+    kinds = {(one["kind"], one["metadata"]["name"]): one for one in kubernetes()}
+    (container,) = _containers(kinds["Deployment", "routereval-scheduler"])
+    maps = [kinds["ConfigMap", source["configMapRef"]["name"]]["data"] for source in container["envFrom"]]
+    for environment in (slurm, {name: value for one in maps for name, value in one.items()}):
+        found = config.collect_env(environment)
+        assert config.get("distributed.scheduler.allowed-failures", config=found) == 0
+
+
 def test_slurm_is_given_the_job_that_is_meant() -> None:
     pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
     spec = importlib.util.spec_from_file_location("slurm_adaptive", FOLDER / "slurm_adaptive.py")
@@ -107,6 +119,7 @@ def test_slurm_is_given_the_job_that_is_meant() -> None:
     spec.loader.exec_module(module)
     with module.slurm_cluster() as cluster:
         script = cluster.job_script()
+        assert cluster.scheduler.allowed_failures == 0
     assert "#SBATCH -J routereval-worker" in script
     assert "#SBATCH --cpus-per-task=1" in script
     assert "#SBATCH -t 04:00:00" in script

@@ -303,10 +303,9 @@ def test_the_scheduler_of_a_local_cluster_leaves_it_to_the_driver_to_try_again(m
         return made[0]
 
     monkeypatch.setattr(distributed, "LocalCluster", cluster_of_threads)
-    with dask_crew("local", workers=1):
+    # By itself a scheduler tries again, three times.
+    with dask.config.set({"distributed.scheduler.allowed-failures": 3}), dask_crew("local", workers=1):
         assert made[0].scheduler.allowed_failures == 0
-    # So it does not by itself.
-    assert dask.config.get("distributed.scheduler.allowed-failures") > 0
 
 
 def test_nobody_at_the_address_is_one_sentence_and_status_1(site, monkeypatch: pytest.MonkeyPatch) -> None:
