@@ -271,6 +271,23 @@ def test_the_smallest_difference_a_benchmark_can_show() -> None:
     assert same.sentence == "one: 118 prompts; no two routers differ on any prompt"
 
 
+def test_of_several_pairs_it_is_that_of_the_middle_one() -> None:
+    # 25 prompts; a pair that differs on 2 k of them, k each way, has a standard error of sqrt(2 k / 24 / 25): with
+    # k = 1, 4 and 5 that is 0.057735, 0.115470 and 0.129099. Student's t of 24 degrees of freedom is 2.0639 at 97.5 %
+    # and 0.8569 at 80 % in any table of it, 2.9208 together: differences of 0.1686, 0.3373 and 0.3771.
+    first = np.array([1.0] * 10 + [0.0] * 15)
+    close, far = first.copy(), first.copy()
+    close[0], close[24] = 0.0, 1.0
+    far[1:5], far[20:24] = 0.0, 1.0
+    (found,) = compare([result("knn", first), result("ridge", close), result("gmm", far)]).detectable
+    assert (found.pairs, found.prompts, found.clusters) == (3, 25, 25)
+    assert (found.low, found.difference, found.high) == pytest.approx((0.1686, 0.3373, 0.3771), abs=1e-4)
+    # 25 (0.3373 / 0.03)^2 = 3,159 prompts, of which two digits are said.
+    assert found.sentence == (
+        "one: 25 prompts cannot tell 3 points apart; it takes a difference of 33.7 points, or about 3,200 prompts"
+    )
+
+
 def test_it_is_the_same_whoever_is_the_baseline() -> None:
     # knn and ridge differ on 2 prompts, gmm from both on many: the median of three pairs is no pair with ridge alone.
     base = np.repeat([1.0, 0.0], [30, 30])

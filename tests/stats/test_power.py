@@ -17,6 +17,13 @@ def test_with_many_prompts_it_is_2_80_standard_errors() -> None:
     assert detectable(0.01, 5000) == pytest.approx(0.0280, abs=1e-4)
 
 
+def test_with_25_clusters_it_is_what_the_tables_of_students_t_give() -> None:
+    # 24 degrees of freedom: 2.0639 at 97.5 %, 0.8569 at 80 %; at 90 % power 1.3178, at alpha = 1 % 2.7969.
+    assert detectable(0.1, 25) == pytest.approx(0.1 * (2.0639 + 0.8569), abs=1e-5)
+    assert detectable(0.1, 25, power=0.9) == pytest.approx(0.1 * (2.0639 + 1.3178), abs=1e-5)
+    assert detectable(0.1, 25, alpha=0.01) == pytest.approx(0.1 * (2.7969 + 0.8569), abs=1e-5)
+
+
 def test_a_difference_of_that_size_is_found_in_four_of_five_tests() -> None:
     rng = np.random.default_rng(0)
     n, spread = 118, 0.4

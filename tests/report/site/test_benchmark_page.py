@@ -44,6 +44,8 @@ def test_the_reference_line_is_that_of_the_runs(
     found = re.search(r'"reference":\s*(null|\{[^}]*\})', page.read_text("utf-8"))
     assert found is not None
     assert json.loads(found[1]) == line
+    published = "Perf(ref) is the published 0.92 of GPT-4. Source: "
+    assert (published in page.read_text("utf-8")) == (benchmark == "gsm8k")
 
 
 def test_each_encoder_of_a_benchmark_has_a_table_of_its_own(tmp_path: Path, result: Result, stored: Stored) -> None:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from routereval.report.site.building import build_site
@@ -268,6 +269,35 @@ def test_a_chart_downloads_its_numbers_and_shows_them_as_a_table(desktop: Watche
     assert "'=cmd|' /C calc'!A0" in shown
     page.locator("#forest .as-table summary").click()
     assert page.locator("#forest .as-table tbody tr").count() == len(shown)
+
+
+def test_the_published_reference_is_a_line_with_its_models_name(
+    desktop: Watched, tmp_path: Path, result: Any, stored: Any
+) -> None:
+    runs = [result(router, 0.6, f"gsm8k/all/{m}") for router in ("knn", "best_single") for m in (3, 5)]
+    for run in runs:
+        run.outcome.columns["reference"] = np.full(40, 0.92)
+    report = build_site(stored(tmp_path, runs), tmp_path / "report").folder
+    (path,) = (report / "benchmarks").glob("*.html")
+    page = desktop.open(path)
+    desktop.draw()
+    assert page.locator("#scaling0 .annotation-text").all_text_contents() == ["Perf(ref) GPT-4"]
+    lines = page.evaluate("document.querySelector('#scaling0 .plot').layout.shapes.map(one => [one.y0, one.y1])")
+    assert lines == [[0.92, 0.92]]
+
+
+def test_the_command_of_a_scenario_is_in_sight_on_a_narrow_window_and_tiles_leave_no_block(
+    browser: Any, hostile_report: Path
+) -> None:
+    watched = Watched(browser, viewport={"width": 1000, "height": 800})
+    page = watched.open(next((hostile_report / "routers").glob("knn-*.html")))
+    table = page.locator("[aria-label='Table of every scenario']").bounding_box()
+    box = page.locator(".again summary").first.bounding_box()
+    assert box["x"] + box["width"] <= table["x"] + table["width"]
+    behind = page.locator(".tiles").first.evaluate("one => getComputedStyle(one).backgroundColor")
+    assert behind == "rgba(0, 0, 0, 0)"
+    assert watched.faults == []
+    watched.context.close()
 
 
 def test_every_kind_of_page_is_accessible_and_fits_a_phone(
