@@ -242,7 +242,7 @@ def dask_here(monkeypatch: pytest.MonkeyPatch):
 
     guards = dask_worker.Guards()
     monkeypatch.setattr(dask_worker, "_GUARDS", guards)
-    how = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    how = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
     with distributed.LocalCluster(**how, silence_logs=50) as cluster, distributed.Client(cluster) as client:
         yield client
     for _, _, process in guards._idle:
