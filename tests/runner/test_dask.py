@@ -23,6 +23,7 @@ from routereval.errors import ClusterError, WorkerError
 from routereval.policies import PolicySpec
 from routereval.results import ResultStore
 from routereval.runner import dask_cluster, dask_worker
+from routereval.runner import dask_crew as crew_module
 from routereval.runner.dask_cluster import dask_crew
 from routereval.runner.dask_worker import Guards
 from routereval.runner.execute import execute
@@ -30,7 +31,7 @@ from routereval.runner.limits import Limits
 from routereval.runner.plan import Task, plan
 
 dask = pytest.importorskip("dask", reason="no Dask; pip install 'routereval[dask]'")
-pytest.importorskip("distributed", reason="no Dask; pip install 'routereval[dask]'")
+distributed = pytest.importorskip("distributed", reason="no Dask; pip install 'routereval[dask]'")
 
 
 class Cluster:
@@ -293,9 +294,27 @@ def test_a_worker_that_joins_later_with_another_version_does_nothing_and_ends_th
     assert site.contents() == []
 
 
-def test_the_scheduler_of_a_local_cluster_leaves_it_to_the_driver_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    import distributed
+def test_a_run_whose_result_was_lost_with_its_worker_is_done_again(
+    site, dask_here: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew_module, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(crew_module, "LOST_SECONDS", 0.2)
+    gather, asked = dask_here._gather, []
 
+    async def lost_at_first(*given: Any, **how: Any) -> Any:
+        asked.append(given)
+        if len(asked) == 1:
+            raise distributed.KilledWorker("key", next(iter(dask_here.cluster.scheduler.workers.values())), 0)
+        return await gather(*given, **how)
+
+    monkeypatch.setattr(dask_here, "_gather", lost_at_first)
+    with ResultStore(site.folder / "r.sqlite") as store:
+        execute(tasks_of("faulty:Fine"), store, executor=dask_cluster.crew_of(dask_here))
+        assert [run.error for run in store.runs()] == [None] * 3
+    assert len(site.log("fit")) == 3 + 1
+
+
+def test_the_scheduler_of_a_local_cluster_leaves_it_to_the_driver_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
 
     def cluster_of_threads(**how: Any) -> Any:

@@ -105,6 +105,7 @@ class FakeClient:
     def __init__(self, *gpus: int):
         self.workers = {f"tcp://{i}": {"nthreads": 1, "resources": {"GPU": n}} for i, n in enumerate(gpus)}
         self.submitted: list[dict[str, Any]] = []
+        self.futures: dict[str, Any] = {}
 
     def get_executor(self, **how: Any) -> Any:
         return SimpleNamespace(submit=self._submit)

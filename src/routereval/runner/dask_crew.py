@@ -9,7 +9,7 @@ import pickle
 import time
 import uuid
 from collections.abc import Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 GPU = "GPU"
 """The resource that a Dask worker with a GPU declares: ``dask worker --resources GPU=1``."""
 LOOK_SECONDS = 5.0
+LOST_SECONDS = 30.0
+"""How long a call has to be over for the cluster before its result, which has not come, is taken for lost."""
 
 
 @dataclass
@@ -61,6 +63,7 @@ class DaskCrew:
         self._slots, self._gpus = 1, 0
         self._keys: dict[Future[Any], str] = {}
         self._calls: dict[str, _Call] = {}
+        self._over: dict[str, float] = {}
         _listen(client, self)
 
     @property
@@ -166,19 +169,37 @@ class DaskCrew:
             call.begun, call.worker, call.since = call.begun + 1, worker, time.monotonic()
 
     def _forget(self, future: Future[Any]) -> _Call:
-        return self._calls.pop(self._keys.pop(future, ""), _Call(""))
+        key = self._keys.pop(future, "")
+        self._over.pop(key, None)
+        return self._calls.pop(key, _Call(""))
 
     def _look(self) -> None:
         now = time.monotonic()
         if self._looked and now - self._looked < LOOK_SECONDS:
             return
         self._looked = now
+        self._give_up_lost(now)
         with suppress(Exception):
             there = self._client.scheduler_info(n_workers=-1)["workers"].values()
             self._slots = max(1, sum(int(worker["nthreads"]) for worker in there))
             self._gpus = sum(
                 min(int(worker.get("resources", {}).get(GPU, 0)), int(worker["nthreads"])) for worker in there
             )
+
+    def _give_up_lost(self, now: float) -> None:
+        """End futures that would never end by themselves.
+
+        What is raised while a result is fetched does not come out of ``Client.get_executor``: where a result is lost
+        with its worker, and the next worker dies at the call, one would wait for ever.
+        """
+        for future, key in list(self._keys.items()):
+            state = self._client.futures.get(key)
+            if future.done() or state is None or state.status not in ("error", "finished"):
+                self._over.pop(key, None)
+            elif now - self._over.setdefault(key, now) >= LOST_SECONDS:
+                lost = WorkerError("the result was lost with the Dask worker that had it")
+                with suppress(InvalidStateError):
+                    future.set_exception(state.exception or lost)
 
     def _reason(self, error: Exception, call: _Call) -> Exception:
         from distributed import KilledWorker
