@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import routereval as rv
+from routereval.report.site.benchmark_rows import benchmark_rows
 from routereval.report.site.boards import COLUMNS, Board, BoardMaker, Choice
 from routereval.report.site.building import build_site, collected
 from routereval.report.site.inventory import Inventory, Setting
-from routereval.report.site.pages import benchmark_rows
 from routereval.report.standings import Score, standings_of
 from routereval.results import ResultStore
 

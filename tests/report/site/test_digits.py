@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from routereval.report.site.formatting import fixed, shown
-from routereval.report.site.pages import SCALE, scaled
+from routereval.report.site.page import SCALE, scaled
 from routereval.seeding import generator
 
 

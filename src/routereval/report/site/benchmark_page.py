@@ -17,13 +17,16 @@ from routereval.report.site.embedding import script_json
 from routereval.report.site.failures import reasons
 from routereval.report.site.formatting import whole
 from routereval.report.site.inventory import REFERENCE, Inventory, Scene, Setting
-from routereval.report.site.pages import FEW, Page, benchmark_path, numbers, router_path, scaled, title_of
+from routereval.report.site.page import Page, benchmark_path, numbers, router_path, scaled, title_of
 from routereval.report.site.stated import stated
 
 _MU, _V_R = COLUMNS.index("mu"), COLUMNS.index("V_R")
 
 DRAWN = 5
 """How many of the best routers a chart of many shows at first."""
+
+FEW = 200
+"""Fewer test prompts than this tell only large differences apart; a page says so."""
 
 
 def benchmark_page(inventory: Inventory, maker: BoardMaker, benchmark: str, tests: Tested) -> Page:

@@ -20,7 +20,8 @@ from routereval.report.site.embedding import breakable, lines, shown
 from routereval.report.site.extras import NOTHING, Extras, write_extras
 from routereval.report.site.folder import replacing
 from routereval.report.site.inventory import Inventory, OnRun, Run, take_inventory
-from routereval.report.site.pages import POLICY, Page, about_page, pages_of
+from routereval.report.site.page import Page
+from routereval.report.site.pages import POLICY, about_page, pages_of
 from routereval.report.site.scenes import read_scenes
 from routereval.results import ResultStore
 from routereval.results.submitted import submissions_in

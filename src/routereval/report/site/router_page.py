@@ -18,7 +18,7 @@ from routereval.report.site.embedding import script_json
 from routereval.report.site.failures import described, reasons
 from routereval.report.site.formatting import seconds
 from routereval.report.site.inventory import Inventory, RouterEntry, Run, Scene
-from routereval.report.site.pages import Page, benchmark_path, numbers, router_path, scaled, title_of
+from routereval.report.site.page import Page, benchmark_path, numbers, router_path, scaled, title_of
 from routereval.report.site.stated import stated
 from routereval.results.run import PREDICTIONS_FILE
 from routereval.routers.catalogue import OURS, routers
