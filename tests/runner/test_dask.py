@@ -314,6 +314,30 @@ def test_a_run_whose_result_was_lost_with_its_worker_is_done_again(
     assert len(site.log("fit")) == 3 + 1
 
 
+def test_a_result_that_is_lost_ends_its_call_when_nothing_is_handed_out_any_more(
+    dask_here: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew_module, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(crew_module, "LOST_SECONDS", 0.2)
+
+    async def lost(*given: Any, **how: Any) -> Any:
+        raise distributed.KilledWorker("key", next(iter(dask_here.cluster.scheduler.workers.values())), 0)
+
+    monkeypatch.setattr(dask_here, "_gather", lost)
+    crew = dask_cluster.crew_of(dask_here)
+    tasks = tasks_of("best_single")
+    future = crew.start(tasks)
+
+    def over() -> bool:
+        """What the driver does after Ctrl-C: it asks what runs, for the dashboard."""
+        crew.running()
+        return future.done()
+
+    eventually(over)
+    (answer,) = crew.answers(future, tasks)
+    assert "the result was lost with the Dask worker that had it" in str(answer)
+
+
 def test_the_scheduler_of_a_local_cluster_leaves_it_to_the_driver_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
 

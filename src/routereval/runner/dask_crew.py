@@ -150,6 +150,7 @@ class DaskCrew:
 
     def running(self) -> list[Activity]:
         """What each worker has in hand."""
+        self._look()  # after Ctrl-C too, when nobody asks how many workers there are
         now = time.monotonic()
         calls = sorted((call for call in self._calls.values() if call.begun), key=lambda call: call.since)
         return [Activity(call.worker, call.what, now - call.since) for call in calls]
